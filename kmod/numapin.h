@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of the module share:
+ *
+ *   device.c	node devices, their files and their counters; load and unload
+ *   ioctl.c	the ioctls of a node device
+ *   region.c	pages of a region: allocated, found, freed
+ *   mapping.c	regions in address spaces: mmap, faults, LOCATE
+ */
+#ifndef NUMAPIN_H
+#define NUMAPIN_H
+
+#include <linux/atomic.h>
+#include <linux/cache.h>
+#include <linux/mempolicy.h>
+#include <linux/mm.h>
+#include <linux/types.h>
+
+#include <linux/numapin.h>
+
+struct device;
+struct file;
+struct inode;
+
+/**
+ * struct numapin_node - a node that the module serves, and its device
+ * @nid: The node
+ * @policy: What numa_maps and get_mempolicy(2) are told of mappings. They take
+ *          references that outlive a mapping, so it lives as long as the module,
+ *          whose unloading waits for them.
+ * @regions: Regions that have their pages
+ * @bytes: Bytes of pages that regions hold
+ * @huge_bytes: How many of @bytes are on huge pages
+ *
+ * Lifetime: from module load to unload. Lock rules: none; @nid and @policy do
+ * not change, and the counters stand each for itself. Callers on different
+ * nodes share nothing.
+ */
+struct numapin_node {
+	int nid;
+	struct mempolicy policy;
+	atomic_long_t regions;
+	atomic_long_t bytes;
+	atomic_long_t huge_bytes;
+} ____cacheline_aligned_in_smp;
+
+/**
+ * enum numapin_region_state - how far a region is
+ * @NUMAPIN_REGION_EMPTY: It has no pages
+ * @NUMAPIN_REGION_FILLING: The one that brought it here is making its pages
+ * @NUMAPIN_REGION_READY: It has all its pages, until it ends
+ */
+enum numapin_region_state {
+	NUMAPIN_REGION_EMPTY,
+	NUMAPIN_REGION_FILLING,
+	NUMAPIN_REGION_READY,
+};
+
+/**
+ * struct numapin_region - what an open file of a node device holds
+ * @node: The node of its pages
+ * @inode: Its own, unlike the device's: the file's f_mapping belongs to it, and
+ *         its size is the region's, without which the core maps no PMDs
+ * @state: enum numapin_region_state
+ * @nr_pages: Its length, in pages of PAGE_SIZE
+ * @nr_huge: Its first huge pages cover that much of it: they come first, and
+ *           a page of PAGE_SIZE never precedes one
+ * @huge: The @nr_huge huge pages
+ * @small: The pages after them
+ *
+ * Lifetime: from open to release of the file, which every mapping has a
+ * reference to.
+ *
+ * Lock rules: no lock. @node and @inode do not change. Whoever moves @state
+ * from EMPTY to FILLING owns the rest, alone, until he moves it on to READY or
+ * back. When READY, nothing changes any more and anyone with a reference to
+ * the file may read. A lock would have to be held both in mmap(), under
+ * mmap_lock, and around ALLOC's reply, which may fault and take mmap_lock.
+ */
+struct numapin_region {
+	struct numapin_node *node;
+	struct inode *inode;
+	atomic_t state;
+	unsigned long nr_pages;
+	unsigned long nr_huge;
+	struct folio **huge;
+	struct page **small;
+};
+
+/**
+ * struct numapin_request - what is asked of a region, and why it was refused
+ * @length: Bytes; rounded up to whole pages
+ * @flags: enum numapin_alloc_flags
+ * @cause: On failure enum numapin_cause
+ * @available: On failure as out_available of struct numapin_alloc
+ */
+struct numapin_request {
+	u64 length;
+	u32 flags;
+	enum numapin_cause cause;
+	u64 available;
+};
+
+#define NUMAPIN_ALLOC_FLAGS	(NUMAPIN_ALLOC_HUGE | NUMAPIN_ALLOC_NO_HUGE)
+
+/* region.c */
+int numapin_region_fill(struct numapin_region *region,
+			struct numapin_request *req);
+void numapin_region_publish(struct numapin_region *region);
+void numapin_region_abandon(struct numapin_region *region);
+bool numapin_region_ready(const struct numapin_region *region);
+struct page *numapin_region_page(const struct numapin_region *region,
+				 pgoff_t index);
+u64 numapin_region_bytes(const struct numapin_region *region);
+u64 numapin_region_huge_bytes(const struct numapin_region *region);
+
+/* mapping.c */
+int numapin_mmap(struct file *file, struct vm_area_struct *vma);
+int numapin_locate(unsigned long addr, unsigned int nr_pages, s32 *nodes);
+
+/* ioctl.c */
+long numapin_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+#endif /* NUMAPIN_H */

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A region's pages: allocated on the node or not at all, found, freed.
+ */
+#include <linux/cpuset.h>
+#include <linux/fs.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/nodemask.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/vmstat.h>
+
+#include "numapin.h"
+
+/*
+ * GFP_USER keeps a task in its cpuset. __GFP_THISNODE with __GFP_RETRY_MAYFAIL
+ * reclaims on the node, then gives up, without the OOM killer. No
+ * __GFP_MOVABLE: a page that may be pinned for long must not be in
+ * ZONE_MOVABLE, and these must not be moved anyway.
+ */
+#define NUMAPIN_GFP	(GFP_USER | __GFP_THISNODE | __GFP_ACCOUNT | \
+			 __GFP_ZERO | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
+/* Sums @count over the zones of @nid that these pages can come from. */
+static u64 node_bytes(int nid, unsigned long (*count)(struct zone *zone))
+{
+	struct zone *zones = NODE_DATA(nid)->node_zones;
+	unsigned long pages = 0;
+	enum zone_type type;
+
+	for (type = 0; type <= ZONE_NORMAL; type++)
+		pages += count(&zones[type]);
+	return (u64)pages << PAGE_SHIFT;
+}
+
+static unsigned long zone_free(struct zone *zone)
+{
+	return zone_page_state(zone, NR_FREE_PAGES);
+}
+
+static int refuse(struct numapin_request *req, int error,
+		  enum numapin_cause cause, u64 available)
+{
+	req->cause = cause;
+	req->available = available;
+	return error;
+}
+
+/* What can be said of a request before any memory is touched for it. */
+static int check_request(int nid, struct numapin_request *req)
+{
+	u64 all;
+
+	if (!req->length)
+		return -EINVAL;
+	if ((req->flags & NUMAPIN_ALLOC_HUGE) &&
+	    !IS_ALIGNED(req->length, HPAGE_PMD_SIZE))
+		return -EINVAL;
+	if (!node_state(nid, N_NORMAL_MEMORY))
+		return refuse(req, -ENODEV, NUMAPIN_CAUSE_NODE_GONE, 0);
+	if (!node_isset(nid, cpuset_current_mems_allowed))
+		return refuse(req, -EPERM, NUMAPIN_CAUSE_CPUSET, 0);
+	all = node_bytes(nid, zone_managed_pages);
+	if (req->length > all)
+		return refuse(req, -ENOMEM, NUMAPIN_CAUSE_TOO_LARGE, all);
+	return 0;
+}
+
+/* A zeroed folio that is known to be on @nid, or NULL. */
+static struct folio *alloc_folio(int nid, gfp_t gfp, unsigned int order)
+{
+	struct folio *folio = __folio_alloc_node(gfp, order, nid);
+
+	if (folio && folio_nid(folio) != nid) {
+		folio_put(folio);
+		return NULL;
+	}
+	return folio;
+}
+
+/* Why alloc_folio() has just failed: would it, without the cgroup's charge? */
+static int refuse_folio(int nid, unsigned int order,
+			struct numapin_request *req)
+{
+	enum numapin_cause cause = order ? NUMAPIN_CAUSE_NO_HUGE_PAGE :
+					   NUMAPIN_CAUSE_NODE_FULL;
+	struct folio *folio;
+
+	folio = alloc_folio(nid, NUMAPIN_GFP & ~__GFP_ACCOUNT, order);
+	if (folio) {
+		folio_put(folio);
+		return refuse(req, -ENOMEM, NUMAPIN_CAUSE_CGROUP, 0);
+	}
+	return refuse(req, -ENOMEM, cause, node_bytes(nid, zone_free));
+}
+
+/* A table of @nr pointers for the region's pages. */
+static void *alloc_table(unsigned long nr, struct numapin_request *req)
+{
+	void *table = kvcalloc(nr, sizeof(void *),
+			       GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+
+	if (!table)
+		refuse(req, -ENOMEM, NUMAPIN_CAUSE_BOOKKEEPING, 0);
+	return table;
+}
+
+/* Huge pages from the start of the region, for as long as they can be had. */
+static int fill_huge(struct numapin_region *region,
+		     struct numapin_request *req)
+{
+	unsigned long wanted = region->nr_pages >> HPAGE_PMD_ORDER;
+	int nid = region->node->nid;
+	struct folio *folio;
+
+	if (!wanted || (req->flags & NUMAPIN_ALLOC_NO_HUGE))
+		return 0;
+	region->huge = alloc_table(wanted, req);
+	if (!region->huge)
+		return -ENOMEM;
+
+	while (region->nr_huge < wanted) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		folio = alloc_folio(nid, NUMAPIN_GFP, HPAGE_PMD_ORDER);
+		if (!folio)
+			break;
+		/* Stale after allocation, and the core maps a PMD by it. */
+		folio->index = region->nr_huge << HPAGE_PMD_ORDER;
+		region->huge[region->nr_huge++] = folio;
+		cond_resched();
+	}
+	if (region->nr_huge < wanted && (req->flags & NUMAPIN_ALLOC_HUGE))
+		return fatal_signal_pending(current) ? -EINTR :
+			refuse_folio(nid, HPAGE_PMD_ORDER, req);
+	return 0;
+}
+
+/* Where the region's huge pages end and its small ones begin. */
+static pgoff_t first_small(const struct numapin_region *region)
+{
+	return region->nr_huge << HPAGE_PMD_ORDER;
+}
+
+/* Pages of PAGE_SIZE for what fill_huge() left. */
+static int fill_small(struct numapin_region *region,
+		      struct numapin_request *req)
+{
+	unsigned long i, wanted = region->nr_pages - first_small(region);
+	int nid = region->node->nid;
+	struct folio *folio;
+
+	if (!wanted)
+		return 0;
+	region->small = alloc_table(wanted, req);
+	if (!region->small)
+		return -ENOMEM;
+
+	for (i = 0; i < wanted; i++) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		folio = alloc_folio(nid, NUMAPIN_GFP, 0);
+		if (!folio)
+			return fatal_signal_pending(current) ? -EINTR :
+				refuse_folio(nid, 0, req);
+		folio->index = first_small(region) + i;
+		region->small[i] = &folio->page;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Frees what fill_huge() and fill_small() made, however far they came. */
+static void free_pages_of(struct numapin_region *region)
+{
+	unsigned long i, nr_small = region->nr_pages - first_small(region);
+
+	for (i = 0; i < region->nr_huge; i++) {
+		folio_put(region->huge[i]);
+		cond_resched();
+	}
+	for (i = 0; region->small && i < nr_small && region->small[i]; i++) {
+		put_page(region->small[i]);
+		cond_resched();
+	}
+	kvfree(region->huge);
+	kvfree(region->small);
+	region->huge = NULL;
+	region->small = NULL;
+	region->nr_huge = 0;
+	region->nr_pages = 0;
+}
+
+static void count_region(const struct numapin_region *region, int sign)
+{
+	struct numapin_node *node = region->node;
+
+	atomic_long_add(sign, &node->regions);
+	atomic_long_add(sign * (long)numapin_region_bytes(region),
+			&node->bytes);
+	atomic_long_add(sign * (long)numapin_region_huge_bytes(region),
+			&node->huge_bytes);
+}
+
+/**
+ * numapin_region_fill - make the pages of an empty region
+ * @region: The region
+ * @req: What is asked; says on failure what the cause was
+ *
+ * On success the caller must end with numapin_region_publish() or
+ * numapin_region_abandon(). On failure the region is as it was.
+ *
+ * Return: 0, or an errno as documented for struct numapin_alloc.
+ */
+int numapin_region_fill(struct numapin_region *region,
+			struct numapin_request *req)
+{
+	int state, rc;
+
+	state = atomic_cmpxchg_acquire(&region->state, NUMAPIN_REGION_EMPTY,
+				       NUMAPIN_REGION_FILLING);
+	if (state != NUMAPIN_REGION_EMPTY)
+		return state == NUMAPIN_REGION_READY ? -EEXIST : -EBUSY;
+
+	rc = check_request(region->node->nid, req);
+	if (rc)
+		goto err_state;
+	region->nr_pages = DIV_ROUND_UP_ULL(req->length, PAGE_SIZE);
+	rc = fill_huge(region, req);
+	if (rc)
+		goto err_pages;
+	rc = fill_small(region, req);
+	if (rc)
+		goto err_pages;
+
+	i_size_write(region->inode, numapin_region_bytes(region));
+	count_region(region, 1);
+	return 0;
+
+err_pages:
+	free_pages_of(region);
+err_state:
+	atomic_set_release(&region->state, NUMAPIN_REGION_EMPTY);
+	return rc;
+}
+
+/**
+ * numapin_region_publish - let everyone see a region that is filled
+ * @region: The region
+ */
+void numapin_region_publish(struct numapin_region *region)
+{
+	atomic_set_release(&region->state, NUMAPIN_REGION_READY);
+}
+
+/**
+ * numapin_region_abandon - free the pages of a filled region
+ * @region: The region: not published yet, or without users any more
+ */
+void numapin_region_abandon(struct numapin_region *region)
+{
+	count_region(region, -1);
+	i_size_write(region->inode, 0);
+	free_pages_of(region);
+	atomic_set_release(&region->state, NUMAPIN_REGION_EMPTY);
+}
+
+/**
+ * numapin_region_ready - does the region have its pages?
+ * @region: The region
+ *
+ * Return: true where it has, and everything of it may be read.
+ */
+bool numapin_region_ready(const struct numapin_region *region)
+{
+	return atomic_read_acquire(&region->state) == NUMAPIN_REGION_READY;
+}
+
+/**
+ * numapin_region_page - a page of a region
+ * @region: The region, filled
+ * @index: Which page of PAGE_SIZE
+ *
+ * Return: the page, or NULL past the region's end.
+ */
+struct page *numapin_region_page(const struct numapin_region *region,
+				 pgoff_t index)
+{
+	if (index >= region->nr_pages)
+		return NULL;
+	if (index < first_small(region))
+		return folio_page(region->huge[index >> HPAGE_PMD_ORDER],
+				  index & (HPAGE_PMD_NR - 1));
+	return region->small[index - first_small(region)];
+}
+
+/**
+ * numapin_region_bytes - the length of a region
+ * @region: The region, filled
+ *
+ * Return: bytes, whole pages.
+ */
+u64 numapin_region_bytes(const struct numapin_region *region)
+{
+	return (u64)region->nr_pages << PAGE_SHIFT;
+}
+
+/**
+ * numapin_region_huge_bytes - how much of a region is on huge pages
+ * @region: The region, filled
+ *
+ * Return: bytes.
+ */
+u64 numapin_region_huge_bytes(const struct numapin_region *region)
+{
+	return (u64)first_small(region) << PAGE_SHIFT;
+}

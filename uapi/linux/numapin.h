@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * numapin: memory on the NUMA node that was asked for.
+ *
+ * There is one character device for each NUMA node with memory for the kernel,
+ * /dev/numapin/nodeN. Opening it is the right to memory of that node.
+ *
+ * An open file holds at most one region: pages of that node, all of them
+ * allocated and zeroed when ALLOC, or the first mmap() of a file that has no
+ * region, returns. The pages stay on the node until the region ends, which is
+ * when the last mapping and the last descriptor of the file are gone.
+ *
+ * Regions are shared memory: mappings in one process or in several, a parent's
+ * and a child's after fork() among them, see each other's writes.
+ *
+ * mmap() of the file:
+ *  - MAP_PRIVATE is EINVAL, and PROT_EXEC is EPERM.
+ *  - A file without a region gets one of the mapping's length, as by ALLOC
+ *    without flags; the offset must then be 0 (EINVAL), the file open for
+ *    writing (EACCES), and ALLOC's errors apply.
+ *  - A file with a region maps any part of it. A range that is not wholly
+ *    inside the region is EINVAL.
+ *  - EBUSY where another thread is in the middle of making the region.
+ *  - A mapping cannot grow: mremap() to a larger size is EFAULT.
+ *  - mbind() on the mapping is EPERM: its pages have their node.
+ *
+ * ioctls: every argument is a pointer to a struct, at any alignment, whose
+ * first member is its size. A struct may be shorter than the kernel's, down to
+ * the end of its last required input (EINVAL below that), or longer, where
+ * what the kernel does not know is zero (E2BIG otherwise, and for a size above
+ * 4096). Unknown flags and reserved space that is not zero are EINVAL. Members
+ * named out_ are written by the kernel, the others are not. A failed call
+ * changes nothing but the out_ members of the struct.
+ *
+ * Errors of every ioctl:
+ *  - EFAULT: the struct, or what it points to, cannot be read or written.
+ *  - EINVAL, E2BIG: as above.
+ *  - ENOTTY: no such ioctl.
+ *
+ * All of this is since ABI version 1.
+ */
+#ifndef _UAPI_LINUX_NUMAPIN_H
+#define _UAPI_LINUX_NUMAPIN_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* The version that INFO answers. It rises with what callers can rely on. */
+#define NUMAPIN_ABI_VERSION	1
+
+/* Free in the kernel's ioctl-number.rst as of 6.12. */
+#define NUMAPIN_IOCTL_TYPE	0xBE
+
+/**
+ * enum numapin_alloc_flags - flags of struct numapin_alloc
+ * @NUMAPIN_ALLOC_HUGE: 2 MiB pages only: fail rather than fall back to 4 KiB.
+ *                      The length must be a multiple of 2 MiB.
+ * @NUMAPIN_ALLOC_NO_HUGE: 4 KiB pages only.
+ *
+ * With neither flag the region has 2 MiB pages as far as its length allows and
+ * the node has them, and 4 KiB pages for the rest. Both at once are EINVAL.
+ */
+enum numapin_alloc_flags {
+	NUMAPIN_ALLOC_HUGE	= 1 << 0,
+	NUMAPIN_ALLOC_NO_HUGE	= 1 << 1,
+};
+
+/**
+ * enum numapin_cause - what an allocation failed for
+ * @NUMAPIN_CAUSE_NONE: It did not fail, or it did for what errno says alone.
+ * @NUMAPIN_CAUSE_NODE_FULL: ENOMEM: the node has no more free pages.
+ * @NUMAPIN_CAUSE_NO_HUGE_PAGE: ENOMEM: the node has no free 2 MiB page and
+ *                              %NUMAPIN_ALLOC_HUGE was set.
+ * @NUMAPIN_CAUSE_TOO_LARGE: ENOMEM: more than the node has, free or not.
+ *                           Nothing was reclaimed for it.
+ * @NUMAPIN_CAUSE_CGROUP: ENOMEM: the caller's memory cgroup is at its limit.
+ * @NUMAPIN_CAUSE_CPUSET: EPERM: the caller's cpuset does not have the node.
+ * @NUMAPIN_CAUSE_NODE_GONE: ENODEV: the node has no memory for the kernel any
+ *                           more: it went offline, or it is all ZONE_MOVABLE.
+ * @NUMAPIN_CAUSE_BOOKKEEPING: ENOMEM: no memory for the region's own tables,
+ *                             on whichever node.
+ */
+enum numapin_cause {
+	NUMAPIN_CAUSE_NONE		= 0,
+	NUMAPIN_CAUSE_NODE_FULL		= 1,
+	NUMAPIN_CAUSE_NO_HUGE_PAGE	= 2,
+	NUMAPIN_CAUSE_TOO_LARGE		= 3,
+	NUMAPIN_CAUSE_CGROUP		= 4,
+	NUMAPIN_CAUSE_CPUSET		= 5,
+	NUMAPIN_CAUSE_NODE_GONE		= 6,
+	NUMAPIN_CAUSE_BOOKKEEPING	= 7,
+};
+
+/**
+ * struct numapin_info - ioctl(NUMAPIN_IOCTL_INFO)
+ * @size: sizeof(struct numapin_info)
+ * @flags: Must be 0
+ * @out_abi_version: %NUMAPIN_ABI_VERSION of the module
+ * @out_node: The node of this device
+ * @out_alloc_flags: The enum numapin_alloc_flags that ALLOC knows
+ * @__reserved: Must be 0
+ * @out_page_sizes: The sizes of pages, in bytes, OR-ed: each is a power of two
+ * @out_length: Bytes of this file's region, 0 where it has none
+ * @out_huge_bytes: How many of @out_length are on 2 MiB pages
+ *
+ * Tells what the module can do and what this file holds, so that whoever was
+ * passed a descriptor can know. Works on a file open in any mode.
+ */
+struct numapin_info {
+	__u32 size;
+	__u32 flags;
+	__u32 out_abi_version;
+	__s32 out_node;
+	__u32 out_alloc_flags;
+	__u32 __reserved;
+	__aligned_u64 out_page_sizes;
+	__aligned_u64 out_length;
+	__aligned_u64 out_huge_bytes;
+};
+#define NUMAPIN_IOCTL_INFO	_IO(NUMAPIN_IOCTL_TYPE, 0x00)
+
+/**
+ * struct numapin_alloc - ioctl(NUMAPIN_IOCTL_ALLOC)
+ * @size: sizeof(struct numapin_alloc)
+ * @flags: enum numapin_alloc_flags
+ * @length: Bytes, from 1; rounded up to whole 4 KiB pages
+ * @out_length: Bytes of the region, 0 on failure
+ * @out_huge_bytes: How many of @out_length are on 2 MiB pages
+ * @out_available: On failure, in bytes: for NODE_FULL and NO_HUGE_PAGE what
+ *                 the node has free, for TOO_LARGE what it has at all; 0 for
+ *                 every other cause
+ * @out_cause: On failure enum numapin_cause, else %NUMAPIN_CAUSE_NONE
+ * @out_node: The node of this device, which is where the pages are
+ *
+ * Makes the file's region. On success every page of it is allocated, zeroed
+ * and was checked to be on the node. The out_ members are written for every
+ * error but EFAULT, EINVAL and E2BIG.
+ *
+ * No allocation is answered by an OOM kill, and no signal interrupts one but
+ * a fatal one. "Page" is the kernel's: 4 KiB and 2 MiB are x86's.
+ *
+ * Errors:
+ *  - EBADF: the file is not open for writing.
+ *  - EBUSY: another thread is in the middle of making this file's region.
+ *  - EEXIST: the file has a region.
+ *  - EINTR: a fatal signal.
+ *  - EINVAL: @length is 0, or no multiple of 2 MiB with %NUMAPIN_ALLOC_HUGE.
+ *  - ENODEV, ENOMEM, EPERM: as @out_cause says.
+ */
+struct numapin_alloc {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 length;
+	__aligned_u64 out_length;
+	__aligned_u64 out_huge_bytes;
+	__aligned_u64 out_available;
+	__u32 out_cause;
+	__s32 out_node;
+};
+#define NUMAPIN_IOCTL_ALLOC	_IO(NUMAPIN_IOCTL_TYPE, 0x01)
+
+/**
+ * struct numapin_locate - ioctl(NUMAPIN_IOCTL_LOCATE)
+ * @size: sizeof(struct numapin_locate)
+ * @flags: Must be 0
+ * @addr: Address in the caller's memory, a multiple of the 4 KiB page size
+ * @length: Bytes, a multiple of the 4 KiB page size, not 0
+ * @nodes: Where to write the nodes: a pointer to an array of __s32, one for
+ *         each 4 KiB page of the range, at any alignment
+ *
+ * Tells the node of each page in a range of the caller's memory that is mapped
+ * from node devices: of any region and any node, so that one open file can ask
+ * for all. The answer is read from the pages. move_pages(2) tells the same to
+ * those who may call it.
+ *
+ * Errors:
+ *  - EINTR: a fatal signal. Some of @nodes may have been written.
+ *  - EINVAL: @addr or @length is unaligned or @length 0, or the range wraps.
+ *  - ENXIO: a page of the range is not mapped from a node device. Some of
+ *    @nodes may have been written.
+ */
+struct numapin_locate {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+	__aligned_u64 nodes;
+};
+#define NUMAPIN_IOCTL_LOCATE	_IO(NUMAPIN_IOCTL_TYPE, 0x02)
+
+#endif /* _UAPI_LINUX_NUMAPIN_H */
