@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The public functions: which backend gives the memory, and what the caller is
+ * told of it.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define FLAGS	(NUMAPIN_STRICT | NUMAPIN_HUGE | NUMAPIN_NO_HUGE)
+#define HUGE_SIZE ((size_t)2 << 20)
+
+/* From the firmest outcome to the weakest: the next is tried where one is absent. */
+static const struct backend *const backends[] = {
+	&backend_module,
+	&backend_mbind,
+	&backend_none,
+};
+
+#define NR_BACKENDS (sizeof(backends) / sizeof(backends[0]))
+
+size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+enum verdict decline(struct allocation *alloc, enum verdict verdict, int error,
+		     enum numapin_reason reason)
+{
+	alloc->reason = reason;
+	errno = error;
+	return verdict;
+}
+
+static bool misuse(const char *words)
+{
+	report_misuse(words);
+	errno = EINVAL;
+	return false;
+}
+
+/* Fills in what is asked for; false and errno where it makes no sense. */
+static bool understand(struct allocation *alloc, size_t size)
+{
+	const char *strict = getenv("NUMAPIN_STRICT");
+
+	if (strict && strcmp(strict, "") && strcmp(strict, "0"))
+		alloc->flags |= NUMAPIN_STRICT;
+
+	if (alloc->node < 0)
+		return misuse("the node is negative");
+	if (!size)
+		return misuse("the size is 0");
+	if (alloc->flags & ~FLAGS)
+		return misuse("there is an unknown flag");
+	if ((alloc->flags & NUMAPIN_HUGE) && (alloc->flags & NUMAPIN_NO_HUGE))
+		return misuse("NUMAPIN_HUGE and NUMAPIN_NO_HUGE exclude each other");
+	if ((alloc->flags & NUMAPIN_HUGE) && size % HUGE_SIZE)
+		return misuse("NUMAPIN_HUGE with a size that is no multiple of 2 MiB");
+
+	alloc->bytes = (size + page_size() - 1) & ~(page_size() - 1);
+	if (!alloc->bytes) {
+		alloc->bytes = size;
+		decline(alloc, REFUSED, ENOMEM, NUMAPIN_REASON_NO_MEMORY);
+		report_refusal(alloc, ENOMEM);
+		return false;
+	}
+	return true;
+}
+
+/* The backend that the environment forces; NULL: none, and errno if it is no backend's name. */
+static const struct backend *forced_backend(void)
+{
+	const char *name = getenv("NUMAPIN_BACKEND");
+	size_t i;
+
+	errno = 0;
+	if (!name || !*name)
+		return NULL;
+	for (i = 0; i < NR_BACKENDS; i++)
+		if (!strcmp(name, backends[i]->name))
+			return backends[i];
+	misuse("NUMAPIN_BACKEND is none of module, mbind and none");
+	return NULL;
+}
+
+/*
+ * Tries the backends in order. Returns the one that gave memory, or NULL and
+ * errno. alloc->reason is then why none did, or why those before it did not.
+ */
+static const struct backend *try_backends(struct allocation *alloc)
+{
+	const struct backend *forced = forced_backend();
+	enum numapin_reason module_reason = NUMAPIN_REASON_NONE;
+	const struct backend *backend;
+	enum verdict verdict;
+	size_t i;
+
+	if (!forced && errno)
+		return NULL;
+	for (i = 0; i < NR_BACKENDS; i++) {
+		backend = backends[i];
+		if (forced && backend != forced)
+			continue;
+		if (forced == &backend_none)
+			decline(alloc, ABSENT, EOPNOTSUPP, NUMAPIN_REASON_FORCED);
+		/* What errno and the reason say is the last absent backend's. */
+		if (backend->outcome == NUMAPIN_UNBOUND && (alloc->flags & NUMAPIN_STRICT))
+			break;
+		verdict = backend->alloc(alloc);
+		if (verdict == GRANTED) {
+			warn_unpinned(alloc, backend->outcome, module_reason);
+			return backend;
+		}
+		if (verdict == REFUSED)
+			break;
+		if (backend == &backend_module)
+			module_reason = alloc->reason;
+	}
+	report_refusal(alloc, errno);
+	return NULL;
+}
+
+static void write_receipt(struct numapin_receipt *receipt, const struct allocation *alloc,
+			  const struct backend *backend)
+{
+	if (!receipt)
+		return;
+	memset(receipt, 0, sizeof(*receipt));
+	receipt->node = alloc->node;
+	receipt->reason = alloc->reason;
+	if (backend) {
+		receipt->outcome = backend->outcome;
+		receipt->bytes = alloc->bytes;
+		receipt->huge_bytes = alloc->huge_bytes;
+	} else {
+		receipt->available = alloc->available;
+	}
+}
+
+PUBLIC void *numapin_alloc(int node, size_t size, unsigned int flags,
+			   struct numapin_receipt *receipt)
+{
+	struct allocation alloc = { .node = node, .flags = flags };
+	const struct backend *backend = NULL;
+	struct record *record = NULL;
+	int error;
+
+	if (!understand(&alloc, size))
+		goto refused;
+	record = malloc(sizeof(*record));
+	if (!record) {
+		decline(&alloc, REFUSED, ENOMEM, NUMAPIN_REASON_NO_MEMORY);
+		report_refusal(&alloc, ENOMEM);
+		goto refused;
+	}
+	backend = try_backends(&alloc);
+	if (!backend)
+		goto refused;
+
+	record->addr = alloc.addr;
+	record->size = size;
+	record->bytes = alloc.bytes;
+	registry_add(record);
+	write_receipt(receipt, &alloc, backend);
+	return alloc.addr;
+
+refused:
+	error = errno;
+	write_receipt(receipt, &alloc, NULL);
+	free(record);
+	errno = error;
+	return NULL;
+}
+
+PUBLIC void *allocate_on_node(int node, size_t size)
+{
+	return numapin_alloc(node, size, 0, NULL);
+}
+
+PUBLIC int free_numa_memory(void *ptr, size_t size)
+{
+	struct record *record;
+	int rc;
+
+	if (!ptr)
+		return 0;
+	record = registry_take(ptr, size);
+	if (!record) {
+		errno = EINVAL;
+		return -1;
+	}
+	rc = unmap(record->addr, record->bytes);
+	if (rc)
+		registry_add(record);
+	else
+		free(record);
+	return rc;
+}
+
+PUBLIC long numapin_locate(const void *addr, size_t size, int *nodes, size_t count)
+{
+	const size_t page = page_size();
+	uintptr_t first = (uintptr_t)addr & ~(page - 1);
+	uintptr_t last = (uintptr_t)addr + size - 1;
+	size_t i, pages;
+
+	if (!size || last < (uintptr_t)addr) {
+		errno = EINVAL;
+		return -1;
+	}
+	pages = (last - first) / page + 1;
+	if (pages > count) {
+		errno = ERANGE;
+		return -1;
+	}
+	/* The kernel's own call first: the module is not its own best witness. */
+	for (i = NR_BACKENDS; i-- > 0;) {
+		if (!backends[i]->locate)
+			continue;
+		if (!backends[i]->locate((const char *)first, pages, nodes))
+			return (long)pages;
+		if (errno != EPERM && errno != ENOSYS)
+			break;
+	}
+	return -1;
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Memory bound by mbind(2), through libnuma, and checked page by page.
+ *
+ * The pages are touched while the policy only prefers the node, so that a full
+ * node ends in pages elsewhere, which the check finds, and not in an OOM kill.
+ * The binding comes last and is for what happens later.
+ */
+#include <errno.h>
+#include <numa.h>
+#include <numaif.h>
+
+#include "internal.h"
+
+/* Touched and checked at a time: a full node costs the others no more. */
+#define SLICE ((size_t)32 << 20)
+
+/* Pages that the kernel is asked for at a time */
+#define BATCH 512
+
+/* Whether memory can be bound to the node at all, and would fit. */
+static enum verdict check_node(struct allocation *alloc)
+{
+	struct bitmask *allowed;
+	long long size;
+	bool ok;
+
+	if (numa_available() < 0)
+		return errno == EPERM ?
+			decline(alloc, ABSENT, EPERM, NUMAPIN_REASON_MBIND_DENIED) :
+			decline(alloc, ABSENT, ENOSYS, NUMAPIN_REASON_NO_NUMA);
+	size = numa_node_size64(alloc->node, NULL);
+	if (size <= 0)
+		return decline(alloc, ABSENT, ENODEV, NUMAPIN_REASON_NO_NODE);
+
+	allowed = numa_get_mems_allowed();
+	ok = numa_bitmask_isbitset(allowed, alloc->node);
+	numa_bitmask_free(allowed);
+	if (!ok)
+		return decline(alloc, REFUSED, EPERM, NUMAPIN_REASON_CPUSET);
+
+	if (alloc->bytes > (unsigned long long)size) {
+		alloc->available = size;
+		return decline(alloc, REFUSED, ENOMEM, NUMAPIN_REASON_TOO_LARGE);
+	}
+	return GRANTED;
+}
+
+/* Sets the policy of the whole allocation. */
+static enum verdict set_policy(struct allocation *alloc, int mode)
+{
+	struct bitmask *nodes = numa_allocate_nodemask();
+	int rc;
+
+	numa_bitmask_setbit(nodes, alloc->node);
+	/* The kernel reads one bit less than it is told. */
+	rc = mbind(alloc->addr, alloc->bytes, mode, nodes->maskp, nodes->size + 1, 0);
+	numa_bitmask_free(nodes);
+	if (!rc)
+		return GRANTED;
+	if (errno == EPERM)
+		return decline(alloc, ABSENT, EPERM, NUMAPIN_REASON_MBIND_DENIED);
+	if (errno == ENOSYS)
+		return decline(alloc, ABSENT, ENOSYS, NUMAPIN_REASON_NO_NUMA);
+	return decline(alloc, REFUSED, errno, NUMAPIN_REASON_NONE);
+}
+
+/*
+ * Asks the kernel for the nodes of pages; or where @target is not NULL, to move
+ * them there first, and then for what came of it.
+ */
+static int ask(const char *addr, size_t count, const int *target, int *nodes)
+{
+	const size_t page = page_size();
+	void *pages[BATCH];
+	size_t i, n;
+
+	for (; count; count -= n, addr += n * page, nodes += n) {
+		n = count < BATCH ? count : BATCH;
+		for (i = 0; i < n; i++)
+			pages[i] = (void *)(addr + i * page);
+		if (numa_move_pages(0, n, pages, target, nodes, target ? MPOL_MF_MOVE : 0) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int mbind_locate(const char *addr, size_t count, int *nodes)
+{
+	return ask(addr, count, NULL, nodes);
+}
+
+/* Whether every page is on the node: 1, 0, or -1 and errno. */
+static int all_on_node(const char *addr, size_t bytes, int node)
+{
+	const size_t page = page_size();
+	int nodes[BATCH];
+	size_t i, n;
+
+	for (; bytes; bytes -= n * page, addr += n * page) {
+		n = bytes / page < BATCH ? bytes / page : BATCH;
+		if (mbind_locate(addr, n, nodes))
+			return -1;
+		for (i = 0; i < n; i++)
+			if (nodes[i] != node)
+				return 0;
+	}
+	return 1;
+}
+
+/*
+ * Moves pages that did not come to the node at once: to prefer a node does not
+ * reclaim its page cache or break up its pages, and to move there does.
+ */
+static void fetch_strays(const char *addr, size_t bytes, int node)
+{
+	const size_t page = page_size();
+	int target[BATCH], nodes[BATCH];
+	size_t i, n;
+
+	for (i = 0; i < BATCH; i++)
+		target[i] = node;
+	for (; bytes; bytes -= n * page, addr += n * page) {
+		n = bytes / page < BATCH ? bytes / page : BATCH;
+		/* Whatever it says: all_on_node() finds out. */
+		ask(addr, n, target, nodes);
+	}
+}
+
+static enum verdict place_slice(struct allocation *alloc, char *addr, size_t bytes)
+{
+	long long available = 0;
+	int placed;
+
+	touch(addr, bytes);
+	placed = all_on_node(addr, bytes, alloc->node);
+	if (!placed) {
+		fetch_strays(addr, bytes, alloc->node);
+		placed = all_on_node(addr, bytes, alloc->node);
+	}
+	if (placed == 1)
+		return GRANTED;
+	if (placed < 0)
+		return errno == EPERM ?
+			decline(alloc, ABSENT, EPERM, NUMAPIN_REASON_MBIND_DENIED) :
+			decline(alloc, REFUSED, errno, NUMAPIN_REASON_NONE);
+	numa_node_size64(alloc->node, &available);
+	alloc->available = available;
+	return decline(alloc, REFUSED, ENOMEM, NUMAPIN_REASON_NODE_FULL);
+}
+
+static enum verdict place(struct allocation *alloc)
+{
+	enum verdict verdict;
+	size_t done, n;
+
+	verdict = set_policy(alloc, MPOL_PREFERRED);
+	for (done = 0; verdict == GRANTED && done < alloc->bytes; done += n) {
+		n = alloc->bytes - done < SLICE ? alloc->bytes - done : SLICE;
+		verdict = place_slice(alloc, (char *)alloc->addr + done, n);
+	}
+	if (verdict == GRANTED)
+		verdict = set_policy(alloc, MPOL_BIND);
+	return verdict;
+}
+
+static enum verdict mbind_alloc(struct allocation *alloc)
+{
+	enum verdict verdict;
+	int error;
+
+	verdict = check_node(alloc);
+	if (verdict == GRANTED)
+		verdict = map_anonymous(alloc);
+	if (verdict != GRANTED)
+		return verdict;
+	verdict = place(alloc);
+	if (verdict != GRANTED) {
+		error = errno;
+		unmap(alloc->addr, alloc->bytes);
+		errno = error;
+	}
+	return verdict;
+}
+
+const struct backend backend_mbind = {
+	.name		= "mbind",
+	.outcome	= NUMAPIN_BOUND,
+	.alloc		= mbind_alloc,
+	.locate		= mbind_locate,
+};

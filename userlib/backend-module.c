@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Memory from the kernel module: /dev/numapin/nodeN.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/numapin.h>
+
+#include "internal.h"
+
+#define DEVICES "/dev/numapin"
+
+static int open_node(int node)
+{
+	char path[sizeof(DEVICES "/node2147483647")];
+
+	snprintf(path, sizeof(path), DEVICES "/node%d", node);
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+/* Why a device did not open, and whether that means to do without it. */
+static enum verdict judge_open(struct allocation *alloc, int error)
+{
+	switch (error) {
+	case ENOENT:
+	case ENOTDIR:
+	case ENODEV:
+	case ENXIO:
+		return decline(alloc, ABSENT, ENODEV, NUMAPIN_REASON_NO_MODULE);
+	case EACCES:
+	case EPERM:
+		return decline(alloc, ABSENT, EACCES, NUMAPIN_REASON_NO_PERMISSION);
+	default:
+		return decline(alloc, REFUSED, error, NUMAPIN_REASON_NONE);
+	}
+}
+
+/* What the module's cause is in the library's words. */
+static enum numapin_reason reason_of(unsigned int cause)
+{
+	static const enum numapin_reason reasons[] = {
+		[NUMAPIN_CAUSE_NONE]		= NUMAPIN_REASON_NONE,
+		[NUMAPIN_CAUSE_NODE_FULL]	= NUMAPIN_REASON_NODE_FULL,
+		[NUMAPIN_CAUSE_NO_HUGE_PAGE]	= NUMAPIN_REASON_NO_HUGE_PAGE,
+		[NUMAPIN_CAUSE_TOO_LARGE]	= NUMAPIN_REASON_TOO_LARGE,
+		[NUMAPIN_CAUSE_CGROUP]		= NUMAPIN_REASON_CGROUP,
+		[NUMAPIN_CAUSE_CPUSET]		= NUMAPIN_REASON_CPUSET,
+		[NUMAPIN_CAUSE_NODE_GONE]	= NUMAPIN_REASON_NODE_GONE,
+		[NUMAPIN_CAUSE_BOOKKEEPING]	= NUMAPIN_REASON_NO_MEMORY,
+	};
+
+	/* A newer module may know more causes. */
+	return cause < sizeof(reasons) / sizeof(reasons[0]) ? reasons[cause] :
+							      NUMAPIN_REASON_NONE;
+}
+
+static unsigned int alloc_flags(unsigned int flags)
+{
+	return (flags & NUMAPIN_HUGE ? NUMAPIN_ALLOC_HUGE : 0) |
+	       (flags & NUMAPIN_NO_HUGE ? NUMAPIN_ALLOC_NO_HUGE : 0);
+}
+
+/* Makes the region of @fd. */
+static enum verdict alloc_region(struct allocation *alloc, int fd)
+{
+	struct numapin_alloc arg = {
+		.size = sizeof(arg),
+		.flags = alloc_flags(alloc->flags),
+		.length = alloc->bytes,
+	};
+
+	if (ioctl(fd, NUMAPIN_IOCTL_ALLOC, &arg)) {
+		/* Something else has the device's name. */
+		if (errno == ENOTTY)
+			return decline(alloc, ABSENT, ENODEV, NUMAPIN_REASON_NO_MODULE);
+		alloc->available = arg.out_available;
+		return decline(alloc, REFUSED, errno, reason_of(arg.out_cause));
+	}
+	if (arg.out_node != alloc->node)
+		return decline(alloc, ABSENT, ENODEV, NUMAPIN_REASON_WRONG_DEVICE);
+	alloc->huge_bytes = arg.out_huge_bytes;
+	return GRANTED;
+}
+
+/* Maps the region of @fd so that no page fault is left to take. */
+static enum verdict map_region(struct allocation *alloc, int fd)
+{
+	/* A region without huge pages is mapped whole by mmap() itself. */
+	const int populate = alloc->huge_bytes ? MAP_POPULATE : 0;
+
+	alloc->addr = mmap(NULL, alloc->bytes, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | populate, fd, 0);
+	if (alloc->addr == MAP_FAILED)
+		return decline(alloc, REFUSED, errno, NUMAPIN_REASON_NO_MEMORY);
+	return GRANTED;
+}
+
+static enum verdict module_alloc(struct allocation *alloc)
+{
+	enum verdict verdict;
+	int fd, error;
+
+	fd = open_node(alloc->node);
+	if (fd < 0)
+		return judge_open(alloc, errno);
+	verdict = alloc_region(alloc, fd);
+	if (verdict == GRANTED)
+		verdict = map_region(alloc, fd);
+	/* The mapping holds the region. */
+	error = errno;
+	close(fd);
+	errno = error;
+	return verdict;
+}
+
+/* Any node device that may be opened, or -1 and EPERM. */
+static int open_any(void)
+{
+	DIR *dir = opendir(DEVICES);
+	struct dirent *entry;
+	int fd = -1;
+
+	while (dir && fd < 0) {
+		entry = readdir(dir);
+		if (!entry)
+			break;
+		if (entry->d_name[0] != '.')
+			fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
+	}
+	if (dir)
+		closedir(dir);
+	if (fd < 0)
+		errno = EPERM;
+	return fd;
+}
+
+static int module_locate(const char *addr, size_t count, int *nodes)
+{
+	struct numapin_locate arg = {
+		.size = sizeof(arg),
+		.addr = (uintptr_t)addr,
+		.length = count * page_size(),
+		.nodes = (uintptr_t)nodes,
+	};
+	int fd, rc, error;
+
+	fd = open_any();
+	if (fd < 0)
+		return -1;
+	rc = ioctl(fd, NUMAPIN_IOCTL_LOCATE, &arg);
+	error = errno;
+	close(fd);
+	errno = error;
+	return rc;
+}
+
+const struct backend backend_module = {
+	.name		= "module",
+	.outcome	= NUMAPIN_PINNED,
+	.alloc		= module_alloc,
+	.locate		= module_locate,
+};

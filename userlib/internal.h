@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of the library share:
+ *
+ *   alloc.c		the public functions: which backend, and what then
+ *   registry.c		which memory is ours
+ *   report.c		failures and warnings in words
+ *   backend-*.c	a way to get memory each; all that is Linux is in these
+ */
+#ifndef NUMAPIN_INTERNAL_H
+#define NUMAPIN_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "numapin.h"
+
+#define PUBLIC __attribute__((visibility("default")))
+
+/**
+ * struct allocation - an allocation on its way through backends
+ * @node: What is asked for
+ * @bytes: Whole pages
+ * @flags: enum numapin_flags
+ * @addr: What a backend got
+ * @huge_bytes: As in the receipt
+ * @available: As in the receipt
+ * @reason: Why a backend did not get it
+ */
+struct allocation {
+	int node;
+	size_t bytes;
+	unsigned int flags;
+	void *addr;
+	size_t huge_bytes;
+	size_t available;
+	enum numapin_reason reason;
+};
+
+/**
+ * enum verdict - what a backend makes of an allocation
+ * @GRANTED: Done: addr and huge_bytes are set
+ * @REFUSED: This is the caller's answer: errno and reason are set
+ * @ABSENT: Not by this backend, another may: errno and reason are set
+ */
+enum verdict {
+	GRANTED,
+	REFUSED,
+	ABSENT,
+};
+
+/**
+ * struct backend - a way to get memory
+ * @name: As in NUMAPIN_BACKEND
+ * @outcome: What memory of it is
+ * @alloc: Gets memory, which unmap() frees
+ * @locate: Writes the node of @count pages from @addr, which is page-aligned:
+ *          0, or -1 and errno
+ */
+struct backend {
+	const char *name;
+	enum numapin_outcome outcome;
+	enum verdict (*alloc)(struct allocation *alloc);
+	int (*locate)(const char *addr, size_t count, int *nodes);
+};
+
+/* Each in a file of its own, in the order in which they are tried */
+extern const struct backend backend_module;
+extern const struct backend backend_mbind;
+extern const struct backend backend_none;
+
+size_t page_size(void);
+
+/* backend-none.c: what backends have in common */
+enum verdict map_anonymous(struct allocation *alloc);
+void touch(char *addr, size_t bytes);
+int unmap(void *addr, size_t bytes);
+
+/* Sets errno and the reason; returns @verdict. */
+enum verdict decline(struct allocation *alloc, enum verdict verdict, int error,
+		     enum numapin_reason reason);
+
+/**
+ * struct record - memory that the library allocated and has not freed
+ * @addr: Where it is
+ * @size: The size that was asked for
+ * @bytes: The size that it has
+ * @next: The next in the registry's bucket, under its lock
+ *
+ * Lock rules: a record is either in the registry, and only read, under its
+ * bucket's lock; or in the hands of the one that made it or took it out.
+ */
+struct record {
+	void *addr;
+	size_t size;
+	size_t bytes;
+	struct record *next;
+};
+
+/* registry.c */
+void registry_add(struct record *record);
+struct record *registry_take(void *addr, size_t size);
+
+/* report.c */
+void report_refusal(const struct allocation *alloc, int error);
+void report_misuse(const char *words);
+void warn_unpinned(const struct allocation *alloc, enum numapin_outcome outcome,
+		   enum numapin_reason module_reason);
+
+#endif /* NUMAPIN_INTERNAL_H */
