@@ -18,27 +18,51 @@
 /* Pages that the kernel is asked for at a time */
 #define BATCH 512
 
+/* What it means that a system call of placement failed. */
+static enum verdict judge_call(struct allocation *alloc, int error)
+{
+	switch (error) {
+	case EPERM:
+		return decline(alloc, ABSENT, EPERM, NUMAPIN_REASON_MBIND_DENIED);
+	case ENOSYS:
+		return decline(alloc, ABSENT, ENOSYS, NUMAPIN_REASON_NO_NUMA);
+	default:
+		return decline(alloc, REFUSED, error, NUMAPIN_REASON_NONE);
+	}
+}
+
+/* Whether the cpuset has the node. (numa_get_mems_allowed() prints if it fails.) */
+static enum verdict check_cpuset(struct allocation *alloc)
+{
+	struct bitmask *allowed = numa_allocate_nodemask();
+	int rc, error;
+	bool ok;
+
+	rc = get_mempolicy(NULL, allowed->maskp, allowed->size + 1, NULL, MPOL_F_MEMS_ALLOWED);
+	error = errno;
+	ok = numa_bitmask_isbitset(allowed, alloc->node);
+	numa_bitmask_free(allowed);
+	if (rc)
+		return judge_call(alloc, error);
+	if (!ok)
+		return decline(alloc, REFUSED, EPERM, NUMAPIN_REASON_CPUSET);
+	return GRANTED;
+}
+
 /* Whether memory can be bound to the node at all, and would fit. */
 static enum verdict check_node(struct allocation *alloc)
 {
-	struct bitmask *allowed;
+	enum verdict verdict;
 	long long size;
-	bool ok;
 
 	if (numa_available() < 0)
-		return errno == EPERM ?
-			decline(alloc, ABSENT, EPERM, NUMAPIN_REASON_MBIND_DENIED) :
-			decline(alloc, ABSENT, ENOSYS, NUMAPIN_REASON_NO_NUMA);
+		return judge_call(alloc, errno == EPERM ? EPERM : ENOSYS);
 	size = numa_node_size64(alloc->node, NULL);
 	if (size <= 0)
 		return decline(alloc, ABSENT, ENODEV, NUMAPIN_REASON_NO_NODE);
-
-	allowed = numa_get_mems_allowed();
-	ok = numa_bitmask_isbitset(allowed, alloc->node);
-	numa_bitmask_free(allowed);
-	if (!ok)
-		return decline(alloc, REFUSED, EPERM, NUMAPIN_REASON_CPUSET);
-
+	verdict = check_cpuset(alloc);
+	if (verdict != GRANTED)
+		return verdict;
 	if (alloc->bytes > (unsigned long long)size) {
 		alloc->available = size;
 		return decline(alloc, REFUSED, ENOMEM, NUMAPIN_REASON_TOO_LARGE);
@@ -50,19 +74,14 @@ static enum verdict check_node(struct allocation *alloc)
 static enum verdict set_policy(struct allocation *alloc, int mode)
 {
 	struct bitmask *nodes = numa_allocate_nodemask();
-	int rc;
+	int rc, error;
 
 	numa_bitmask_setbit(nodes, alloc->node);
 	/* The kernel reads one bit less than it is told. */
 	rc = mbind(alloc->addr, alloc->bytes, mode, nodes->maskp, nodes->size + 1, 0);
+	error = errno;
 	numa_bitmask_free(nodes);
-	if (!rc)
-		return GRANTED;
-	if (errno == EPERM)
-		return decline(alloc, ABSENT, EPERM, NUMAPIN_REASON_MBIND_DENIED);
-	if (errno == ENOSYS)
-		return decline(alloc, ABSENT, ENOSYS, NUMAPIN_REASON_NO_NUMA);
-	return decline(alloc, REFUSED, errno, NUMAPIN_REASON_NONE);
+	return rc ? judge_call(alloc, error) : GRANTED;
 }
 
 /*
@@ -141,9 +160,7 @@ static enum verdict place_slice(struct allocation *alloc, char *addr, size_t byt
 	if (placed == 1)
 		return GRANTED;
 	if (placed < 0)
-		return errno == EPERM ?
-			decline(alloc, ABSENT, EPERM, NUMAPIN_REASON_MBIND_DENIED) :
-			decline(alloc, REFUSED, errno, NUMAPIN_REASON_NONE);
+		return judge_call(alloc, errno);
 	numa_node_size64(alloc->node, &available);
 	alloc->available = available;
 	return decline(alloc, REFUSED, ENOMEM, NUMAPIN_REASON_NODE_FULL);

@@ -22,7 +22,8 @@
  *    inside the region is EINVAL.
  *  - EBUSY where another thread is in the middle of making the region.
  *  - A mapping cannot grow: mremap() to a larger size is EFAULT.
- *  - mbind() on the mapping is EPERM: its pages have their node.
+ *  - mbind() on the mapping is EPERM: its pages have their node. (To
+ *    MPOL_DEFAULT it succeeds and does nothing.)
  *
  * ioctls: every argument is a pointer to a struct, at any alignment, whose
  * first member is its size. A struct may be shorter than the kernel's, down to

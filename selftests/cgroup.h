@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A cgroup (v2) for tests to be in.
+ */
+#ifndef SELFTESTS_CGROUP_H
+#define SELFTESTS_CGROUP_H
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CGROUPS	"/sys/fs/cgroup"
+#define CGROUP	CGROUPS "/numapin-selftest"
+
+static inline bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return ok;
+}
+
+/* Moves this process into a new cgroup of @controller with @file set to @value. */
+static inline bool cgroup_enter(const char *controller, const char *file, const char *value)
+{
+	char path[128], enable[32];
+
+	snprintf(path, sizeof(path), CGROUP "/%s", file);
+	snprintf(enable, sizeof(enable), "+%s", controller);
+	return write_file(CGROUPS "/cgroup.subtree_control", enable) &&
+	       !mkdir(CGROUP, 0755) && write_file(path, value) &&
+	       write_file(CGROUP "/cgroup.procs", "0");
+}
+
+/* Moves this process out again. */
+static inline bool cgroup_leave(void)
+{
+	return write_file(CGROUPS "/cgroup.procs", "0") && !rmdir(CGROUP);
+}
+
+/* A number in a file of the cgroup; -1: none. */
+static inline long cgroup_number(const char *file)
+{
+	char path[128];
+	long value = -1;
+	FILE *stream;
+
+	snprintf(path, sizeof(path), CGROUP "/%s", file);
+	stream = fopen(path, "r");
+	if (!stream)
+		return -1;
+	if (fscanf(stream, "%ld", &value) != 1)
+		value = -1;
+	fclose(stream);
+	return value;
+}
+
+#endif /* SELFTESTS_CGROUP_H */

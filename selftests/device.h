@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What tests of the device share: node devices opened and asked, and their
+ * counters.
+ */
+#ifndef SELFTESTS_DEVICE_H
+#define SELFTESTS_DEVICE_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include <linux/numapin.h>
+
+static inline int open_node(int node, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/dev/numapin/node%d", node);
+	return open(path, flags | O_CLOEXEC);
+}
+
+/* An ioctl's errno, 0 where it succeeded. */
+static inline int ioctl_errno(int fd, unsigned long cmd, void *arg)
+{
+	return ioctl(fd, cmd, arg) ? errno : 0;
+}
+
+/* ALLOC's errno, 0 where it succeeded; @reply may be NULL. */
+static inline int alloc_region(int fd, uint64_t length, uint32_t flags,
+			       struct numapin_alloc *reply)
+{
+	struct numapin_alloc alloc = {
+		.size = sizeof(alloc),
+		.flags = flags,
+		.length = length,
+	};
+	int error = ioctl_errno(fd, NUMAPIN_IOCTL_ALLOC, &alloc);
+
+	if (reply)
+		*reply = alloc;
+	return error;
+}
+
+static inline void *map_shared(int fd, size_t length, int flags)
+{
+	return mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);
+}
+
+/* A counter of a node in sysfs; -1: none. */
+static inline long counter(int node, const char *name)
+{
+	char path[128];
+	long value = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/class/numapin/node%d/%s", node, name);
+	file = fopen(path, "r");
+	if (!file)
+		return -1;
+	if (fscanf(file, "%ld", &value) != 1)
+		value = -1;
+	fclose(file);
+	return value;
+}
+
+/*
+ * For the end of tests: no region is left. A file's last reference may go a
+ * moment after the system call that dropped it, in another task's exit.
+ */
+static inline int nothing_left(void)
+{
+	for (int tries = 0; tries < 100; tries++) {
+		if (!counter(0, "regions") && !counter(0, "bytes") &&
+		    !counter(1, "regions") && !counter(1, "bytes"))
+			return 1;
+		usleep(20000);
+	}
+	return 0;
+}
+
+#endif /* SELFTESTS_DEVICE_H */

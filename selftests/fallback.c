@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The library where the module is not: memory that mbind(2) bound and the
+ * kernel confirmed, or memory that is said not to be placed. Nodes that the
+ * machine does not have are not tested; on a guest with two, both are.
+ */
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+
+#include "library.h"
+#include "oracle.h"
+
+/* A /dev/numapin of this test's own, empty, if the machine has one or not. */
+static bool hide_module(void)
+{
+	return !unshare(CLONE_NEWNS) &&
+	       !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	       !mount("tmpfs", "/dev", "tmpfs", 0, NULL);
+}
+
+FIXTURE(absent) {
+	struct warnings warnings;
+	struct numapin_receipt receipt;
+};
+
+FIXTURE_SETUP(absent)
+{
+	ASSERT_TRUE(hide_module()) {
+		TH_LOG("must be root, to hide /dev/numapin");
+	}
+	unsetenv("NUMAPIN_BACKEND");
+	unsetenv("NUMAPIN_STRICT");
+	unsetenv("NUMAPIN_WARN");
+	numapin_set_warning_handler(catch_warning, &self->warnings);
+}
+
+FIXTURE_TEARDOWN(absent)
+{
+}
+
+TEST_F(absent, bound_on_every_node)
+{
+	const size_t sizes[] = { 1, 4 * KIB, MIB, 2 * MIB, 5 * MIB, 256 * MIB };
+
+	for (int node = 0; node <= numa_max_node(); node++) {
+		for (int i = 0; i < ARRAY_SIZE(sizes); i++) {
+			char *addr = numapin_alloc(node, sizes[i], 0, &self->receipt), line[512];
+			int mode;
+
+			ASSERT_NE(NULL, addr);
+			EXPECT_EQ(NUMAPIN_BOUND, self->receipt.outcome);
+			EXPECT_EQ(NUMAPIN_REASON_NO_MODULE, self->receipt.reason);
+			EXPECT_EQ(node, self->receipt.node);
+			EXPECT_EQ(whole_pages(sizes[i]), self->receipt.bytes);
+			EXPECT_EQ(0, self->receipt.huge_bytes);
+			EXPECT_EQ(0, pages_elsewhere(addr, sizes[i], node));
+			ASSERT_EQ(0, get_mempolicy(&mode, NULL, 0, addr, MPOL_F_ADDR));
+			EXPECT_EQ(MPOL_BIND, mode);
+			numa_maps_line(addr, line, sizeof(line));
+			EXPECT_NE(NULL, strstr(line, " bind:"));
+			for (size_t j = 0; j < sizes[i]; j++)
+				ASSERT_EQ(0, addr[j]);
+			EXPECT_EQ(0, free_numa_memory(addr, sizes[i]));
+		}
+	}
+	EXPECT_EQ(0, self->warnings.count);
+}
+
+TEST_F(absent, bound_takes_no_fault_on_first_touch)
+{
+	char *addr = allocate_on_node(0, 8 * MIB);
+	long before;
+
+	ASSERT_NE(NULL, addr);
+	page_faults();
+	before = page_faults();
+	for (size_t i = 0; i < 8 * MIB; i += PAGE)
+		*(volatile char *)(addr + i) = 1;
+	EXPECT_EQ(before, page_faults());
+	EXPECT_EQ(0, free_numa_memory(addr, 8 * MIB));
+}
+
+TEST_F(absent, bound_is_private)
+{
+	char *addr = allocate_on_node(0, PAGE);
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		addr[0] = 'c';
+		_exit(0);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, addr[0]);
+	EXPECT_EQ(0, free_numa_memory(addr, PAGE));
+}
+
+TEST_F(absent, too_large)
+{
+	long long size = numa_node_size64(0, NULL);
+
+	EXPECT_EQ(NULL, numapin_alloc(0, size + PAGE, 0, &self->receipt));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(NUMAPIN_REASON_TOO_LARGE, self->receipt.reason);
+	EXPECT_EQ(size, self->receipt.available);
+	EXPECT_EQ(0, self->warnings.count);
+}
+
+/* What mbind cannot find on the node is refused: no OOM kill, no other node. */
+TEST_F(absent, full_node)
+{
+	const int node = numa_max_node();
+	long kills = vmstat("oom_kill");
+	long long others = 0;
+
+	if (node == 0)
+		SKIP(return, "would fill this machine, which has one node");
+	for (int i = 0; i < node; i++)
+		others += node_free(i);
+	EXPECT_EQ(NULL, numapin_alloc(node, numa_node_size64(node, NULL), 0, &self->receipt));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(NUMAPIN_REASON_NODE_FULL, self->receipt.reason);
+	EXPECT_TRUE(SAYS(numapin_error(), "node ", "is full", "bytes asked", "free"));
+	EXPECT_EQ(kills, vmstat("oom_kill"));
+	for (int i = 0; i < node; i++)
+		others -= node_free(i);
+	EXPECT_GT((long long)(128 * MIB), others);
+}
+
+TEST_F(absent, no_such_node_is_unbound_with_one_warning)
+{
+	char *addr = numapin_alloc(99, 3 * PAGE, 0, &self->receipt);
+
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(99, self->receipt.node);
+	EXPECT_EQ(NUMAPIN_UNBOUND, self->receipt.outcome);
+	EXPECT_EQ(NUMAPIN_REASON_NO_NODE, self->receipt.reason);
+	EXPECT_EQ(1, self->warnings.count);
+	EXPECT_TRUE(SAYS(self->warnings.last, "node 99 ", "does not exist", "UNBOUND"));
+	memset(addr, 1, 3 * PAGE);
+	EXPECT_EQ(0, free_numa_memory(addr, 3 * PAGE));
+
+	addr = allocate_on_node(99, PAGE);
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(1, self->warnings.count);
+	EXPECT_EQ(0, free_numa_memory(addr, PAGE));
+}
+
+TEST_F(absent, strict_is_an_error)
+{
+	EXPECT_EQ(NULL, numapin_alloc(99, PAGE, NUMAPIN_STRICT, &self->receipt));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(0, self->receipt.outcome);
+	EXPECT_EQ(NUMAPIN_REASON_NO_NODE, self->receipt.reason);
+	EXPECT_TRUE(SAYS(numapin_error(), "node 99 ", "does not exist"));
+
+	setenv("NUMAPIN_STRICT", "1", 1);
+	EXPECT_EQ(NULL, allocate_on_node(99, PAGE));
+	EXPECT_EQ(ENODEV, errno);
+	setenv("NUMAPIN_STRICT", "0", 1);
+	EXPECT_NE(NULL, allocate_on_node(99, PAGE));
+	EXPECT_EQ(1, self->warnings.count);
+}
+
+TEST_F(absent, warnings_as_told)
+{
+	setenv("NUMAPIN_WARN", "never", 1);
+	EXPECT_NE(NULL, allocate_on_node(99, PAGE));
+	EXPECT_EQ(0, self->warnings.count);
+	setenv("NUMAPIN_WARN", "always", 1);
+	EXPECT_NE(NULL, allocate_on_node(99, PAGE));
+	EXPECT_NE(NULL, allocate_on_node(99, PAGE));
+	EXPECT_EQ(2, self->warnings.count);
+}
+
+TEST_F(absent, default_handler_writes_to_stderr)
+{
+	char text[512] = { 0 };
+	int fds[2];
+
+	ASSERT_EQ(0, pipe(fds));
+	ASSERT_LE(0, dup2(fds[1], STDERR_FILENO));
+	numapin_set_warning_handler(NULL, NULL);
+	EXPECT_NE(NULL, allocate_on_node(99, PAGE));
+	close(fds[1]);
+	close(STDERR_FILENO);
+	EXPECT_LT(0, read(fds[0], text, sizeof(text) - 1));
+	EXPECT_TRUE(SAYS(text, "numapin: warning: node 99 ", "UNBOUND", "\n"));
+}
+
+TEST_F(absent, forced_backends)
+{
+	void *addr;
+
+	setenv("NUMAPIN_BACKEND", "module", 1);
+	EXPECT_EQ(NULL, numapin_alloc(0, PAGE, 0, &self->receipt));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(NUMAPIN_REASON_NO_MODULE, self->receipt.reason);
+
+	setenv("NUMAPIN_BACKEND", "mbind", 1);
+	EXPECT_NE(NULL, numapin_alloc(0, PAGE, 0, &self->receipt));
+	EXPECT_EQ(NUMAPIN_BOUND, self->receipt.outcome);
+	EXPECT_EQ(NULL, numapin_alloc(99, PAGE, 0, &self->receipt));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(0, self->warnings.count);
+
+	setenv("NUMAPIN_BACKEND", "none", 1);
+	addr = numapin_alloc(0, PAGE, 0, &self->receipt);
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(NUMAPIN_UNBOUND, self->receipt.outcome);
+	EXPECT_EQ(NUMAPIN_REASON_FORCED, self->receipt.reason);
+	EXPECT_EQ(1, self->warnings.count);
+	EXPECT_EQ(0, free_numa_memory(addr, PAGE));
+	EXPECT_EQ(NULL, numapin_alloc(0, PAGE, NUMAPIN_STRICT, &self->receipt));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+}
+
+TEST_F(absent, huge_pages_cannot_be_promised)
+{
+	EXPECT_EQ(NULL, numapin_alloc(0, 2 * MIB, NUMAPIN_HUGE, &self->receipt));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+	EXPECT_EQ(NUMAPIN_REASON_NO_HUGE_PROMISE, self->receipt.reason);
+}
+
+TEST_F(absent, unbound_beyond_memory_is_refused)
+{
+	const size_t all = sysconf(_SC_PHYS_PAGES) * PAGE;
+	struct rlimit limit;
+
+	EXPECT_EQ(NULL, numapin_alloc(99, all, 0, &self->receipt));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(NUMAPIN_REASON_NO_MEMORY, self->receipt.reason);
+
+	ASSERT_EQ(0, getrlimit(RLIMIT_AS, &limit));
+	limit.rlim_cur = 64 * MIB;
+	ASSERT_EQ(0, setrlimit(RLIMIT_AS, &limit));
+	EXPECT_EQ(NULL, numapin_alloc(0, 128 * MIB, 0, &self->receipt));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(NUMAPIN_REASON_NO_MEMORY, self->receipt.reason);
+}
+
+/* Something that is no node device has its name. */
+TEST_F(absent, device_is_something_else)
+{
+	ASSERT_EQ(0, mkdir("/dev/numapin", 0755));
+	ASSERT_EQ(0, mknod("/dev/numapin/node0", S_IFREG | 0660, 0));
+	EXPECT_NE(NULL, numapin_alloc(0, PAGE, 0, &self->receipt));
+	EXPECT_EQ(NUMAPIN_BOUND, self->receipt.outcome);
+	EXPECT_EQ(NUMAPIN_REASON_NO_MODULE, self->receipt.reason);
+}
+
+/* The device is there and this process may not open it: as absent, but said. */
+TEST_F(absent, device_not_permitted)
+{
+	ASSERT_EQ(0, mkdir("/dev/numapin", 0755));
+	ASSERT_EQ(0, mknod("/dev/numapin/node0", S_IFREG | 0660, 0));
+	ASSERT_EQ(0, mknod("/dev/numapin/node99", S_IFREG | 0660, 0));
+	ASSERT_EQ(0, setgroups(0, NULL));
+	ASSERT_EQ(0, setgid(65534));
+	ASSERT_EQ(0, setuid(65534));
+
+	EXPECT_NE(NULL, numapin_alloc(0, PAGE, 0, &self->receipt));
+	EXPECT_EQ(NUMAPIN_BOUND, self->receipt.outcome);
+	EXPECT_EQ(NUMAPIN_REASON_NO_PERMISSION, self->receipt.reason);
+	EXPECT_EQ(1, self->warnings.count);
+	EXPECT_TRUE(SAYS(self->warnings.last, "node 0 ", "may not open", "BOUND"));
+
+	EXPECT_NE(NULL, numapin_alloc(99, PAGE, 0, &self->receipt));
+	EXPECT_EQ(NUMAPIN_UNBOUND, self->receipt.outcome);
+	EXPECT_EQ(2, self->warnings.count);
+	EXPECT_TRUE(SAYS(self->warnings.last, "node 99 ", "may not open", "node 99 ",
+			 "does not exist", "UNBOUND"));
+
+	setenv("NUMAPIN_BACKEND", "module", 1);
+	EXPECT_EQ(NULL, numapin_alloc(0, PAGE, 0, &self->receipt));
+	EXPECT_EQ(EACCES, errno);
+}
+
+/* Makes system calls EPERM, as a container's seccomp profile does. */
+static bool deny(const int *calls, int n)
+{
+	struct sock_filter filter[16];
+	struct sock_fprog program = { .filter = filter };
+	int i = 0;
+
+	filter[i++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+						   offsetof(struct seccomp_data, nr));
+	for (int c = 0; c < n; c++)
+		filter[i++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[c],
+							   n - c, 0);
+	filter[i++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	filter[i++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+	program.len = i;
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static const int policy_calls[] = {
+	SYS_mbind, SYS_set_mempolicy, SYS_get_mempolicy, SYS_move_pages, SYS_migrate_pages,
+};
+
+TEST_F(absent, policy_calls_denied_as_in_a_container)
+{
+	int node;
+
+	ASSERT_TRUE(deny(policy_calls, ARRAY_SIZE(policy_calls)));
+	EXPECT_NE(NULL, numapin_alloc(0, PAGE, 0, &self->receipt));
+	EXPECT_EQ(NUMAPIN_UNBOUND, self->receipt.outcome);
+	EXPECT_EQ(NUMAPIN_REASON_MBIND_DENIED, self->receipt.reason);
+	EXPECT_EQ(1, self->warnings.count);
+	EXPECT_TRUE(SAYS(self->warnings.last, "node 0", "mbind is not permitted", "UNBOUND"));
+	EXPECT_EQ(NULL, numapin_alloc(0, PAGE, NUMAPIN_STRICT, &self->receipt));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_EQ(-1, numapin_locate(&node, sizeof(node), &node, 1));
+	EXPECT_EQ(EPERM, errno);
+}
+
+/* It must not claim what it was not let check. */
+TEST_F(absent, only_move_pages_denied)
+{
+	const int call = SYS_move_pages;
+
+	ASSERT_TRUE(deny(&call, 1));
+	EXPECT_NE(NULL, numapin_alloc(0, PAGE, 0, &self->receipt));
+	EXPECT_EQ(NUMAPIN_UNBOUND, self->receipt.outcome);
+	EXPECT_EQ(NUMAPIN_REASON_MBIND_DENIED, self->receipt.reason);
+}
+
+TEST_F(absent, only_mbind_denied)
+{
+	const int call = SYS_mbind;
+
+	ASSERT_TRUE(deny(&call, 1));
+	EXPECT_NE(NULL, numapin_alloc(0, PAGE, 0, &self->receipt));
+	EXPECT_EQ(NUMAPIN_UNBOUND, self->receipt.outcome);
+	EXPECT_EQ(NUMAPIN_REASON_MBIND_DENIED, self->receipt.reason);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The library where the module is: PINNED memory, and every error.
+ */
+#include <dirent.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+
+#include "device.h"
+#include "library.h"
+#include "oracle.h"
+
+FIXTURE(pinned) {
+	struct numapin_receipt receipt;
+	char *addr;
+};
+
+FIXTURE_VARIANT(pinned) {
+	int node;
+	size_t bytes;
+};
+
+#define PINNED_VARIANTS(_name, _bytes)						\
+FIXTURE_VARIANT_ADD(pinned, node0_##_name) { .node = 0, .bytes = (_bytes) };	\
+FIXTURE_VARIANT_ADD(pinned, node1_##_name) { .node = 1, .bytes = (_bytes) }
+
+PINNED_VARIANTS(1B, 1);
+PINNED_VARIANTS(4KiB, 4 * KIB);
+PINNED_VARIANTS(1MiB, MIB);
+PINNED_VARIANTS(2MiB, 2 * MIB);
+PINNED_VARIANTS(5MiB, 5 * MIB);
+PINNED_VARIANTS(256MiB, 256 * MIB);
+
+FIXTURE_SETUP(pinned)
+{
+	self->addr = numapin_alloc(variant->node, variant->bytes, 0, &self->receipt);
+	ASSERT_NE(NULL, self->addr);
+}
+
+FIXTURE_TEARDOWN(pinned)
+{
+	EXPECT_EQ(0, free_numa_memory(self->addr, variant->bytes));
+	EXPECT_TRUE(nothing_left());
+}
+
+TEST_F(pinned, receipt_and_witnesses_agree)
+{
+	const size_t pages = whole_pages(variant->bytes) / PAGE;
+	int *nodes = calloc(pages, sizeof(*nodes));
+
+	EXPECT_EQ(variant->node, self->receipt.node);
+	EXPECT_EQ(NUMAPIN_PINNED, self->receipt.outcome);
+	EXPECT_EQ(NUMAPIN_REASON_NONE, self->receipt.reason);
+	EXPECT_EQ(pages * PAGE, self->receipt.bytes);
+	EXPECT_EQ(self->receipt.huge_bytes, smaps_bytes(self->addr, "FilePmdMapped"));
+	EXPECT_EQ(variant->bytes & ~(HUGE_PAGE - 1), self->receipt.huge_bytes);
+	EXPECT_EQ(0, pages_elsewhere(self->addr, variant->bytes, variant->node));
+
+	ASSERT_EQ(pages, numapin_locate(self->addr, variant->bytes, nodes, pages));
+	for (size_t i = 0; i < pages; i++)
+		ASSERT_EQ(variant->node, nodes[i]);
+	free(nodes);
+}
+
+TEST_F(pinned, no_fault_on_first_touch)
+{
+	long before;
+
+	/* Of a region of its own: this one's page tables are the parent's. */
+	char *addr = allocate_on_node(variant->node, variant->bytes);
+
+	ASSERT_NE(NULL, addr);
+	page_faults();
+	before = page_faults();
+	for (size_t i = 0; i < variant->bytes; i += PAGE)
+		*(volatile char *)(addr + i) = 1;
+	EXPECT_EQ(before, page_faults());
+	EXPECT_EQ(0, free_numa_memory(addr, variant->bytes));
+}
+
+TEST_F(pinned, is_zeroed)
+{
+	const uint64_t *words = (uint64_t *)self->addr;
+	uint64_t sum = 0;
+
+	EXPECT_EQ(0, (uintptr_t)self->addr % PAGE);
+	for (size_t i = 0; i < self->receipt.bytes / sizeof(*words); i++)
+		sum |= words[i];
+	EXPECT_EQ(0, sum);
+}
+
+TEST(bad_arguments)
+{
+	struct numapin_receipt receipt;
+	const struct {
+		int node;
+		size_t size;
+		unsigned int flags;
+		int error;
+	} bad[] = {
+		{ 1, 0, 0, EINVAL },
+		{ -1, PAGE, 0, EINVAL },
+		{ INT32_MIN, PAGE, 0, EINVAL },
+		{ 1, PAGE, 1u << 3, EINVAL },
+		{ 1, PAGE, 1u << 31, EINVAL },
+		{ 1, HUGE_PAGE, NUMAPIN_HUGE | NUMAPIN_NO_HUGE, EINVAL },
+		{ 1, HUGE_PAGE + 1, NUMAPIN_HUGE, EINVAL },
+		{ 1, SIZE_MAX, 0, ENOMEM },
+		{ 1, SIZE_MAX - PAGE, 0, ENOMEM },
+		{ 1, SIZE_MAX / 2, 0, ENOMEM },
+	};
+
+	for (int i = 0; i < ARRAY_SIZE(bad); i++) {
+		memset(&receipt, 0xff, sizeof(receipt));
+		errno = 0;
+		EXPECT_EQ(NULL, numapin_alloc(bad[i].node, bad[i].size, bad[i].flags, &receipt)) {
+			TH_LOG("case %d", i);
+		}
+		EXPECT_EQ(bad[i].error, errno) {
+			TH_LOG("case %d", i);
+		}
+		EXPECT_EQ(0, receipt.outcome);
+		EXPECT_EQ(0, receipt.bytes);
+		EXPECT_NE('\0', numapin_error()[0]);
+	}
+	EXPECT_EQ(NULL, allocate_on_node(1, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_TRUE(nothing_left());
+}
+
+/* No such node is not the module's to refuse: the library goes on without. */
+TEST(absent_nodes)
+{
+	const int nodes[] = { 2, 63, 64, 99, 1024, 1 << 20, INT32_MAX };
+	struct warnings warnings = { 0 };
+	struct numapin_receipt receipt;
+
+	setenv("NUMAPIN_WARN", "always", 1);
+	numapin_set_warning_handler(catch_warning, &warnings);
+	for (int i = 0; i < ARRAY_SIZE(nodes); i++) {
+		char *addr = numapin_alloc(nodes[i], PAGE, 0, &receipt);
+		char name[32];
+
+		ASSERT_NE(NULL, addr);
+		EXPECT_EQ(NUMAPIN_UNBOUND, receipt.outcome);
+		EXPECT_EQ(NUMAPIN_REASON_NO_NODE, receipt.reason);
+		EXPECT_EQ(i + 1, warnings.count);
+		snprintf(name, sizeof(name), "node %d ", nodes[i]);
+		EXPECT_TRUE(SAYS(warnings.last, name, "does not exist", "UNBOUND"));
+		EXPECT_EQ(0, free_numa_memory(addr, PAGE));
+
+		EXPECT_EQ(NULL, numapin_alloc(nodes[i], PAGE, NUMAPIN_STRICT, &receipt));
+		EXPECT_EQ(ENODEV, errno);
+		EXPECT_TRUE(SAYS(numapin_error(), name, "does not exist"));
+	}
+	EXPECT_EQ(0, counter(0, "regions") + counter(1, "regions"));
+}
+
+TEST(full_node_in_words)
+{
+	long long size = numa_node_size64(1, NULL);
+	struct numapin_receipt receipt;
+	char expected[256];
+
+	EXPECT_EQ(NULL, numapin_alloc(1, size, 0, &receipt));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(NUMAPIN_REASON_NODE_FULL, receipt.reason);
+	snprintf(expected, sizeof(expected), "node 1 is full: %lld bytes asked, %zu free", size,
+		 receipt.available);
+	EXPECT_STREQ(expected, numapin_error());
+
+	EXPECT_EQ(NULL, numapin_alloc(1, size + PAGE, 0, &receipt));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(NUMAPIN_REASON_TOO_LARGE, receipt.reason);
+	EXPECT_TRUE(SAYS(numapin_error(), "node 1 is too small", "bytes asked", "in all"));
+	EXPECT_TRUE(nothing_left());
+}
+
+TEST(flags_choose_page_size)
+{
+	struct numapin_receipt receipt;
+	char *addr;
+
+	addr = numapin_alloc(1, 2 * HUGE_PAGE, NUMAPIN_HUGE, &receipt);
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(2 * HUGE_PAGE, receipt.huge_bytes);
+	EXPECT_EQ(2 * HUGE_PAGE, smaps_bytes(addr, "FilePmdMapped"));
+	EXPECT_EQ(0, free_numa_memory(addr, 2 * HUGE_PAGE));
+	addr = numapin_alloc(1, 2 * HUGE_PAGE, NUMAPIN_NO_HUGE, &receipt);
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(0, receipt.huge_bytes);
+	EXPECT_EQ(0, smaps_bytes(addr, "FilePmdMapped"));
+	EXPECT_EQ(0, free_numa_memory(addr, 2 * HUGE_PAGE));
+}
+
+TEST(free_only_what_is_ours)
+{
+	char *ours = allocate_on_node(1, 4 * PAGE);
+	char *theirs = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+	const struct {
+		void *ptr;
+		size_t size;
+	} bad[] = {
+		{ theirs, 4 * PAGE },
+		{ ours, PAGE },
+		{ ours, 4 * PAGE - 1 },
+		{ ours, 0 },
+		{ ours, SIZE_MAX },
+		{ ours + PAGE, 3 * PAGE },
+		{ ours + 1, 4 * PAGE },
+		{ (void *)-1L, PAGE },
+		{ &theirs, sizeof(theirs) },
+	};
+
+	for (int i = 0; i < ARRAY_SIZE(bad); i++) {
+		errno = 0;
+		EXPECT_EQ(-1, free_numa_memory(bad[i].ptr, bad[i].size));
+		EXPECT_EQ(EINVAL, errno);
+	}
+	memset(ours, 1, 4 * PAGE);
+	memset(theirs, 1, 4 * PAGE);
+	EXPECT_EQ(0, free_numa_memory(NULL, 0));
+	EXPECT_EQ(0, free_numa_memory(ours, 4 * PAGE));
+	EXPECT_EQ(-1, free_numa_memory(ours, 4 * PAGE));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_TRUE(nothing_left());
+}
+
+TEST(locate_anything)
+{
+	char *none = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+	char *ours = allocate_on_node(0, 2 * PAGE);
+	int nodes[4] = { 77, 77, 77, 77 };
+
+	none[PAGE] = 1;
+	ASSERT_EQ(4, numapin_locate(none, 4 * PAGE, nodes, 4));
+	EXPECT_GT(0, nodes[0]);
+	EXPECT_LE(0, nodes[1]);
+	EXPECT_GT(0, nodes[2]);
+
+	nodes[2] = 77;
+	ASSERT_EQ(2, numapin_locate(ours + PAGE - 1, 2, nodes, 4));
+	EXPECT_EQ(0, nodes[0]);
+	EXPECT_EQ(0, nodes[1]);
+	EXPECT_EQ(77, nodes[2]);
+
+	EXPECT_EQ(-1, numapin_locate(ours, 0, nodes, 4));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, numapin_locate(ours, SIZE_MAX, nodes, 4));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, numapin_locate(ours, 5 * PAGE, nodes, 4));
+	EXPECT_EQ(ERANGE, errno);
+	EXPECT_EQ(0, free_numa_memory(ours, 2 * PAGE));
+}
+
+TEST(forced_backend)
+{
+	struct numapin_receipt receipt;
+	void *addr;
+
+	setenv("NUMAPIN_BACKEND", "mbind", 1);
+	addr = numapin_alloc(1, PAGE, 0, &receipt);
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(NUMAPIN_BOUND, receipt.outcome);
+	EXPECT_EQ(0, free_numa_memory(addr, PAGE));
+
+	setenv("NUMAPIN_BACKEND", "module", 1);
+	addr = numapin_alloc(1, PAGE, 0, &receipt);
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(NUMAPIN_PINNED, receipt.outcome);
+	EXPECT_EQ(0, free_numa_memory(addr, PAGE));
+	EXPECT_EQ(NULL, numapin_alloc(99, PAGE, 0, &receipt));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(NUMAPIN_REASON_NO_MODULE, receipt.reason);
+
+	setenv("NUMAPIN_BACKEND", "modul", 1);
+	EXPECT_EQ(NULL, numapin_alloc(1, PAGE, 0, &receipt));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_TRUE(SAYS(numapin_error(), "NUMAPIN_BACKEND"));
+	EXPECT_TRUE(nothing_left());
+}
+
+/* Node 0's device under node 1's name: what it gives must not pass for node 1's. */
+TEST(device_of_another_node)
+{
+	struct warnings warnings = { 0 };
+	struct numapin_receipt receipt;
+	void *addr;
+
+	ASSERT_EQ(0, unshare(CLONE_NEWNS));
+	ASSERT_EQ(0, mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	ASSERT_EQ(0, mount("/dev/numapin/node0", "/dev/numapin/node1", NULL, MS_BIND, NULL));
+	numapin_set_warning_handler(catch_warning, &warnings);
+	addr = numapin_alloc(1, PAGE, 0, &receipt);
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(NUMAPIN_BOUND, receipt.outcome);
+	EXPECT_EQ(NUMAPIN_REASON_WRONG_DEVICE, receipt.reason);
+	EXPECT_EQ(0, pages_elsewhere(addr, PAGE, 1));
+	EXPECT_EQ(1, warnings.count);
+	EXPECT_TRUE(SAYS(warnings.last, "node 1 ", "another node's", "BOUND"));
+	EXPECT_EQ(0, free_numa_memory(addr, PAGE));
+	EXPECT_TRUE(nothing_left());
+}
+
+static long open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	long n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+TEST(keeps_no_descriptor)
+{
+	long before = open_files();
+	void *addr = allocate_on_node(1, HUGE_PAGE);
+	int node;
+
+	EXPECT_EQ(before, open_files());
+	EXPECT_EQ(1, numapin_locate(addr, 1, &node, 1));
+	EXPECT_EQ(before, open_files());
+	EXPECT_EQ(0, free_numa_memory(addr, HUGE_PAGE));
+	EXPECT_EQ(NULL, numapin_alloc(1, SIZE_MAX / 2, 0, NULL));
+	EXPECT_EQ(before, open_files());
+}
+
+TEST(no_descriptor_left)
+{
+	struct rlimit limit = { 3, 3 };
+	struct numapin_receipt receipt;
+
+	close_range(3, ~0u, 0);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	EXPECT_EQ(NULL, numapin_alloc(1, PAGE, 0, &receipt));
+	EXPECT_EQ(EMFILE, errno);
+	EXPECT_EQ(NUMAPIN_REASON_NONE, receipt.reason);
+}
+
+/* As the header says, for now: shared with children. */
+TEST(fork_shares_memory)
+{
+	char *addr = allocate_on_node(1, HUGE_PAGE);
+	int status;
+	pid_t pid;
+
+	ASSERT_NE(NULL, addr);
+	pid = fork();
+	if (!pid) {
+		void *own = allocate_on_node(0, PAGE);
+
+		addr[0] = 'c';
+		/* The child's library works, and frees for the child alone. */
+		_exit(!(own && !free_numa_memory(own, PAGE) &&
+			!free_numa_memory(addr, HUGE_PAGE)));
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ('c', addr[0]);
+	EXPECT_EQ(0, free_numa_memory(addr, HUGE_PAGE));
+	EXPECT_TRUE(nothing_left());
+}
+
+static void *allocate_much(void *arg)
+{
+	const int node = (intptr_t)arg;
+	long bad = 0;
+
+	for (int i = 0; i < 200; i++) {
+		const size_t size = (i % 8 + 1) * PAGE * (i % 16 ? 1 : 64);
+		char *addr = allocate_on_node(node, size);
+
+		if (!addr) {
+			bad++;
+			continue;
+		}
+		memset(addr, i, size);
+		bad += pages_elsewhere(addr, size, node) != 0;
+		bad += addr[size - 1] != (char)i;
+		bad += free_numa_memory(addr, size) != 0;
+	}
+	return (void *)bad;
+}
+
+TEST(threads)
+{
+	pthread_t threads[8];
+	void *bad;
+
+	for (intptr_t i = 0; i < ARRAY_SIZE(threads); i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, allocate_much, (void *)(i % 2)));
+	for (int i = 0; i < ARRAY_SIZE(threads); i++) {
+		ASSERT_EQ(0, pthread_join(threads[i], &bad));
+		EXPECT_EQ(NULL, bad);
+	}
+	EXPECT_TRUE(nothing_left());
+}
+
+TEST_HARNESS_MAIN

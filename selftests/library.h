@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What tests of the library share: warnings caught.
+ */
+#ifndef SELFTESTS_LIBRARY_H
+#define SELFTESTS_LIBRARY_H
+
+#include <string.h>
+
+#include <numapin.h>
+
+struct warnings {
+	int count;
+	char last[512];
+};
+
+static inline void catch_warning(const char *message, void *arg)
+{
+	struct warnings *warnings = arg;
+
+	warnings->count++;
+	strncpy(warnings->last, message, sizeof(warnings->last) - 1);
+}
+
+/* Has all of @words, which end with NULL, in this order. */
+static inline int says(const char *text, const char *const *words)
+{
+	for (; *words; words++) {
+		text = strstr(text, *words);
+		if (!text)
+			return 0;
+		text += strlen(*words);
+	}
+	return 1;
+}
+
+#define SAYS(text, ...) says(text, (const char *const[]){ __VA_ARGS__, NULL })
+
+#endif /* SELFTESTS_LIBRARY_H */

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Witnesses of where memory is and how it is mapped that are not numapin's:
+ * the kernel's own system calls and files.
+ */
+#ifndef SELFTESTS_ORACLE_H
+#define SELFTESTS_ORACLE_H
+
+#include <numa.h>
+#include <numaif.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+
+#define PAGE ((size_t)4096)
+#define HUGE_PAGE (2 * MIB)
+
+static inline size_t whole_pages(size_t bytes)
+{
+	return (bytes + PAGE - 1) & ~(PAGE - 1);
+}
+
+/* How many pages of a range move_pages(2) says are not on @node; -1 on error. */
+static inline long pages_elsewhere(const void *addr, size_t bytes, int node)
+{
+	const size_t count = whole_pages(bytes) / PAGE;
+	void **pages = calloc(count, sizeof(*pages));
+	int *nodes = calloc(count, sizeof(*nodes));
+	long elsewhere = -1;
+
+	for (size_t i = 0; pages && i < count; i++)
+		pages[i] = (char *)addr + i * PAGE;
+	if (pages && nodes && !numa_move_pages(0, count, pages, NULL, nodes, 0)) {
+		elsewhere = 0;
+		for (size_t i = 0; i < count; i++)
+			elsewhere += nodes[i] != node;
+	}
+	free(pages);
+	free(nodes);
+	return elsewhere;
+}
+
+/* A field of smaps, in bytes, of the mapping that holds @addr; -1: none. */
+static inline long smaps_bytes(const void *addr, const char *field)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	unsigned long start, end;
+	bool inside = false;
+	char line[512];
+	long kib = -1;
+
+	while (smaps && fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = start <= (uintptr_t)addr && (uintptr_t)addr < end;
+		else if (inside && !strncmp(line, field, strlen(field)) &&
+			 line[strlen(field)] == ':')
+			sscanf(line + strlen(field) + 1, "%ld", &kib);
+	}
+	if (smaps)
+		fclose(smaps);
+	return kib < 0 ? -1 : kib * (long)KIB;
+}
+
+/* The line of numa_maps for the mapping that starts at @addr; "" if none. */
+static inline void numa_maps_line(const void *addr, char *line, size_t size)
+{
+	FILE *maps = fopen("/proc/self/numa_maps", "r");
+	unsigned long start;
+	bool found = false;
+
+	while (maps && !found && fgets(line, size, maps))
+		found = sscanf(line, "%lx ", &start) == 1 && start == (uintptr_t)addr;
+	if (maps)
+		fclose(maps);
+	if (!found)
+		line[0] = '\0';
+}
+
+/* Page faults that this process has taken. */
+static inline long page_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt + usage.ru_majflt;
+}
+
+/* Bytes that a node has free. */
+static inline long long node_free(int node)
+{
+	long long free_bytes = -1;
+
+	numa_node_size64(node, &free_bytes);
+	return free_bytes;
+}
+
+/* A counter of a file like /proc/vmstat; -1: none. */
+static inline long vmstat(const char *name)
+{
+	FILE *file = fopen("/proc/vmstat", "r");
+	char key[64];
+	long value, found = -1;
+
+	while (file && found < 0 && fscanf(file, "%63s %ld", key, &value) == 2)
+		if (!strcmp(key, name))
+			found = value;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+#endif /* SELFTESTS_ORACLE_H */

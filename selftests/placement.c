@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Each page of a region is on its node from the start, by move_pages(2), and is
+ * mapped by the largest page that fits, by smaps.
+ */
+#include "kselftest_harness.h"
+
+#include "device.h"
+#include "oracle.h"
+
+FIXTURE(region) {
+	int fd;
+	char *addr;
+};
+
+FIXTURE_VARIANT(region) {
+	int node;
+	size_t bytes;
+	bool alloc;	/* by ALLOC, or by mmap() alone */
+};
+
+#define REGION_VARIANTS(_name, _bytes)				\
+FIXTURE_VARIANT_ADD(region, node0_##_name##_alloc) {		\
+	.node = 0, .bytes = (_bytes), .alloc = true,		\
+};								\
+FIXTURE_VARIANT_ADD(region, node1_##_name##_alloc) {		\
+	.node = 1, .bytes = (_bytes), .alloc = true,		\
+};								\
+FIXTURE_VARIANT_ADD(region, node0_##_name##_mmap) {		\
+	.node = 0, .bytes = (_bytes),				\
+};								\
+FIXTURE_VARIANT_ADD(region, node1_##_name##_mmap) {		\
+	.node = 1, .bytes = (_bytes),				\
+}
+
+REGION_VARIANTS(1B, 1);
+REGION_VARIANTS(4KiB, 4 * KIB);
+REGION_VARIANTS(1MiB, MIB);
+REGION_VARIANTS(2MiB, 2 * MIB);
+REGION_VARIANTS(5MiB, 5 * MIB);
+REGION_VARIANTS(256MiB, 256 * MIB);
+
+FIXTURE_SETUP(region)
+{
+	self->fd = open_node(variant->node, O_RDWR);
+	ASSERT_LE(0, self->fd);
+	if (variant->alloc)
+		ASSERT_EQ(0, alloc_region(self->fd, variant->bytes, 0, NULL));
+	self->addr = map_shared(self->fd, variant->bytes, MAP_POPULATE);
+	ASSERT_NE(MAP_FAILED, self->addr);
+}
+
+FIXTURE_TEARDOWN(region)
+{
+	munmap(self->addr, variant->bytes);
+	close(self->fd);
+	EXPECT_TRUE(nothing_left());
+}
+
+TEST_F(region, is_on_node)
+{
+	/* Before any write: the pages are there. */
+	EXPECT_EQ(0, pages_elsewhere(self->addr, variant->bytes, variant->node));
+	EXPECT_LT(0, pages_elsewhere(self->addr, variant->bytes, !variant->node));
+}
+
+TEST_F(region, is_zeroed_and_keeps_what_is_written)
+{
+	const size_t words = whole_pages(variant->bytes) / sizeof(uint64_t);
+	uint64_t *word = (uint64_t *)self->addr, sum = 0, wrong = 0;
+
+	for (size_t i = 0; i < words; i++)
+		sum |= word[i];
+	EXPECT_EQ(0, sum);
+	for (size_t i = 0; i < words; i++)
+		word[i] = i * 0x9e3779b97f4a7c15;
+	for (size_t i = 0; i < words; i++)
+		wrong += word[i] != i * 0x9e3779b97f4a7c15;
+	EXPECT_EQ(0, wrong);
+}
+
+TEST_F(region, is_mapped_by_the_largest_pages)
+{
+	const size_t huge = variant->bytes & ~(HUGE_PAGE - 1);
+
+	EXPECT_EQ(huge, smaps_bytes(self->addr, "FilePmdMapped"));
+	EXPECT_EQ(whole_pages(variant->bytes), smaps_bytes(self->addr, "Rss"));
+}
+
+TEST_F(region, takes_no_fault_once_populated)
+{
+	long before;
+
+	page_faults();	/* its own code's faults */
+	before = page_faults();
+	for (size_t i = 0; i < variant->bytes; i += PAGE)
+		*(volatile char *)(self->addr + i) = 1;
+	EXPECT_EQ(before, page_faults());
+}
+
+/* A mapping that the pages are not congruent to has them by PTEs. */
+TEST(unaligned_mapping)
+{
+	char *space = mmap(NULL, 4 * HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *odd = (char *)(((uintptr_t)space + HUGE_PAGE) & ~(HUGE_PAGE - 1)) + PAGE;
+	int fd = open_node(1, O_RDWR);
+
+	ASSERT_NE(MAP_FAILED, mmap(odd, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_FIXED, fd, 0));
+	memset(odd, 1, 2 * HUGE_PAGE);
+	EXPECT_EQ(0, smaps_bytes(odd, "FilePmdMapped"));
+	EXPECT_EQ(0, pages_elsewhere(odd, 2 * HUGE_PAGE, 1));
+	munmap(space, 4 * HUGE_PAGE);
+	close(fd);
+	EXPECT_TRUE(nothing_left());
+}
+
+TEST(no_huge)
+{
+	int fd = open_node(1, O_RDWR);
+	char *addr;
+
+	ASSERT_EQ(0, alloc_region(fd, 4 * MIB, NUMAPIN_ALLOC_NO_HUGE, NULL));
+	addr = map_shared(fd, 4 * MIB, 0);
+	ASSERT_NE(MAP_FAILED, addr);
+	EXPECT_EQ(0, smaps_bytes(addr, "FilePmdMapped"));
+	EXPECT_EQ(4 * MIB, smaps_bytes(addr, "Rss"));
+	EXPECT_EQ(0, pages_elsewhere(addr, 4 * MIB, 1));
+	munmap(addr, 4 * MIB);
+	close(fd);
+	EXPECT_TRUE(nothing_left());
+}
+
+TEST_HARNESS_MAIN

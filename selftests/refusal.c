@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What cannot be had is an error that says why: nobody is killed for it, no
+ * other node is touched, and nothing is left behind.
+ */
+#include <sched.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+
+#include "cgroup.h"
+#include "device.h"
+#include "oracle.h"
+
+/* Free memory comes and goes whatever one does; what is asked is a lot more. */
+#define SLACK (64 * MIB)
+
+FIXTURE(node) {
+	long long free[2];
+	long oom_kills;
+	int fd;
+};
+
+FIXTURE_SETUP(node)
+{
+	self->free[0] = node_free(0);
+	self->free[1] = node_free(1);
+	self->oom_kills = vmstat("oom_kill");
+	ASSERT_LE(0, self->oom_kills);
+	self->fd = open_node(1, O_RDWR);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(node)
+{
+	close(self->fd);
+	EXPECT_TRUE(nothing_left());
+	EXPECT_EQ(self->oom_kills, vmstat("oom_kill"));
+	/* Freed pages come back through lists of each CPU, which decay. */
+	for (int tries = 0; tries < 200 && node_free(1) < self->free[1] - (long long)SLACK; tries++)
+		usleep(50000);
+	EXPECT_LT(self->free[1] - (long long)SLACK, node_free(1));
+	EXPECT_LT(self->free[0] - (long long)SLACK, node_free(0));
+}
+
+TEST_F(node, more_than_it_has)
+{
+	long long size = numa_node_size64(1, NULL);
+	long reclaims = vmstat("pgscan_direct");
+	struct numapin_alloc reply;
+
+	EXPECT_EQ(ENOMEM, alloc_region(self->fd, size + PAGE, 0, &reply));
+	EXPECT_EQ(NUMAPIN_CAUSE_TOO_LARGE, reply.out_cause);
+	EXPECT_GE(size, reply.out_available);
+	EXPECT_LT(size / 2, reply.out_available);
+	EXPECT_EQ(reclaims, vmstat("pgscan_direct"));
+	EXPECT_EQ(MAP_FAILED, map_shared(self->fd, size + PAGE, 0));
+	EXPECT_EQ(ENOMEM, errno);
+}
+
+TEST_F(node, more_than_it_has_free)
+{
+	long long size = numa_node_size64(1, NULL);
+	struct numapin_alloc reply;
+
+	EXPECT_EQ(ENOMEM, alloc_region(self->fd, size, 0, &reply));
+	EXPECT_EQ(NUMAPIN_CAUSE_NODE_FULL, reply.out_cause);
+	EXPECT_GT(size / 4, reply.out_available);
+	EXPECT_EQ(0, counter(1, "bytes"));
+	EXPECT_LT(self->free[0] - (long long)SLACK, node_free(0));
+	/* And the file is as good as new. */
+	EXPECT_EQ(0, alloc_region(self->fd, PAGE, 0, NULL));
+}
+
+/*
+ * With every other MiB in use by pages that cannot move, the node has much free
+ * and no 2 MiB in one piece.
+ */
+TEST_F(node, no_huge_page_left)
+{
+	const struct rlimit many = { 16384, 16384 };
+	int fds[8192], used = 0, huge = 0, i;
+	struct numapin_alloc reply;
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &many));
+	do {
+		ASSERT_GT(ARRAY_SIZE(fds), used);
+		fds[used] = open_node(1, O_RDWR);
+	} while (!alloc_region(fds[used++], MIB, NUMAPIN_ALLOC_NO_HUGE, &reply));
+	ASSERT_EQ(NUMAPIN_CAUSE_NODE_FULL, reply.out_cause);
+	for (i = 0; i < used; i += 2)
+		close(fds[i]);
+
+	/* What pieces of 2 MiB there are after all */
+	for (i = 0; i < used; i += 2) {
+		fds[i] = open_node(1, O_RDWR);
+		if (alloc_region(fds[i], HUGE_PAGE, NUMAPIN_ALLOC_HUGE, &reply))
+			break;
+		huge++;
+	}
+	EXPECT_EQ(NUMAPIN_CAUSE_NO_HUGE_PAGE, reply.out_cause);
+	EXPECT_LT(64 * MIB, reply.out_available);
+	EXPECT_GT(used / 4, huge);
+
+	/* Without insisting, as much is had in small pages. */
+	EXPECT_EQ(0, alloc_region(self->fd, HUGE_PAGE, 0, &reply));
+	EXPECT_EQ(0, reply.out_huge_bytes);
+	while (used)
+		close(fds[--used]);
+}
+
+static void fill_and_sleep(uint64_t bytes)
+{
+	alloc_region(open_node(1, O_RDWR), bytes, NUMAPIN_ALLOC_NO_HUGE, NULL);
+	pause();
+}
+
+/* Killed in the middle of a large allocation, which is seen to be under way. */
+TEST_F(node, killed_while_allocating)
+{
+	const uint64_t bytes = self->free[1] / 4 * 3;
+	long long left;
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid)
+		fill_and_sleep(bytes);
+	do
+		left = node_free(1);
+	while (left > self->free[1] - (long long)bytes / 4);
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_LT((long long)bytes / 4, left) {
+		TH_LOG("it had been done before the signal came");
+	}
+}
+
+/* In a cgroup of its own: ALLOC's errno and reply; -1 where there is none. */
+static int alloc_in_cgroup(const char *controller, const char *file, const char *value,
+			   uint64_t bytes, struct numapin_alloc *reply)
+{
+	int error = -1, fd;
+
+	if (cgroup_enter(controller, file, value)) {
+		fd = open_node(1, O_RDWR);
+		error = alloc_region(fd, bytes, 0, reply);
+		close(fd);
+	}
+	cgroup_leave();
+	return error;
+}
+
+TEST_F(node, memory_cgroup)
+{
+	struct numapin_alloc reply;
+
+	EXPECT_EQ(ENOMEM, alloc_in_cgroup("memory", "memory.max", "64M", 128 * MIB, &reply));
+	EXPECT_EQ(NUMAPIN_CAUSE_CGROUP, reply.out_cause);
+	EXPECT_EQ(0, alloc_in_cgroup("memory", "memory.max", "64M", 32 * MIB, &reply));
+}
+
+TEST_F(node, cpuset)
+{
+	struct numapin_alloc reply;
+
+	EXPECT_EQ(EPERM, alloc_in_cgroup("cpuset", "cpuset.mems", "0", PAGE, &reply));
+	EXPECT_EQ(NUMAPIN_CAUSE_CPUSET, reply.out_cause);
+	EXPECT_EQ(0, alloc_in_cgroup("cpuset", "cpuset.mems", "0-1", PAGE, &reply));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The contract of the ioctls and of mmap(): what each answers, and each error,
+ * which must change nothing.
+ */
+#include <sys/stat.h>
+
+#include "kselftest_harness.h"
+
+#include "device.h"
+#include "oracle.h"
+
+FIXTURE(device) {
+	int fd;
+};
+
+FIXTURE_SETUP(device)
+{
+	self->fd = open_node(1, O_RDWR);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(device)
+{
+	close(self->fd);
+	EXPECT_TRUE(nothing_left());
+}
+
+/* The file has no region, and can have one. */
+static int still_empty(int fd)
+{
+	struct numapin_info info = { .size = sizeof(info) };
+
+	return !ioctl(fd, NUMAPIN_IOCTL_INFO, &info) && !info.out_length &&
+	       !counter(1, "regions") && !counter(1, "bytes");
+}
+
+TEST_F(device, mode_and_class)
+{
+	struct stat st;
+
+	ASSERT_EQ(0, stat("/dev/numapin/node1", &st));
+	EXPECT_TRUE(S_ISCHR(st.st_mode));
+	EXPECT_EQ(0660, st.st_mode & 07777);
+	EXPECT_EQ(0, access("/sys/class/numapin/node1/dev", F_OK));
+}
+
+TEST_F(device, info)
+{
+	struct numapin_info info = { .size = sizeof(info) };
+
+	ASSERT_EQ(0, ioctl(self->fd, NUMAPIN_IOCTL_INFO, &info));
+	EXPECT_EQ(NUMAPIN_ABI_VERSION, info.out_abi_version);
+	EXPECT_EQ(1, info.out_node);
+	EXPECT_EQ(NUMAPIN_ALLOC_HUGE | NUMAPIN_ALLOC_NO_HUGE, info.out_alloc_flags);
+	EXPECT_EQ(PAGE | HUGE_PAGE, info.out_page_sizes);
+	EXPECT_EQ(0, info.out_length);
+	EXPECT_EQ(0, info.out_huge_bytes);
+
+	ASSERT_EQ(0, alloc_region(self->fd, HUGE_PAGE + 1, 0, NULL));
+	ASSERT_EQ(0, ioctl(self->fd, NUMAPIN_IOCTL_INFO, &info));
+	EXPECT_EQ(HUGE_PAGE + PAGE, info.out_length);
+	EXPECT_EQ(HUGE_PAGE, info.out_huge_bytes);
+}
+
+TEST_F(device, info_on_read_only_file)
+{
+	struct numapin_info info = { .size = sizeof(info) };
+	int fd = open_node(1, O_RDONLY);
+
+	EXPECT_EQ(0, ioctl(fd, NUMAPIN_IOCTL_INFO, &info));
+	EXPECT_EQ(EBADF, alloc_region(fd, PAGE, 0, NULL));
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_TRUE(still_empty(fd));
+	close(fd);
+}
+
+TEST_F(device, alloc_reply)
+{
+	struct numapin_alloc reply;
+
+	ASSERT_EQ(0, alloc_region(self->fd, 2 * HUGE_PAGE + 1, 0, &reply));
+	EXPECT_EQ(2 * HUGE_PAGE + PAGE, reply.out_length);
+	EXPECT_EQ(2 * HUGE_PAGE, reply.out_huge_bytes);
+	EXPECT_EQ(0, reply.out_available);
+	EXPECT_EQ(NUMAPIN_CAUSE_NONE, reply.out_cause);
+	EXPECT_EQ(1, reply.out_node);
+	EXPECT_EQ(1, counter(1, "regions"));
+	EXPECT_EQ(2 * HUGE_PAGE + PAGE, counter(1, "bytes"));
+	EXPECT_EQ(2 * HUGE_PAGE, counter(1, "huge_bytes"));
+	EXPECT_EQ(0, counter(0, "regions"));
+}
+
+TEST_F(device, one_region_a_file)
+{
+	struct numapin_alloc reply;
+
+	ASSERT_EQ(0, alloc_region(self->fd, PAGE, 0, NULL));
+	EXPECT_EQ(EEXIST, alloc_region(self->fd, PAGE, 0, &reply));
+	EXPECT_EQ(0, reply.out_length);
+	EXPECT_EQ(1, counter(1, "regions"));
+}
+
+TEST_F(device, flags_choose_page_size)
+{
+	struct numapin_alloc reply;
+
+	ASSERT_EQ(0, alloc_region(self->fd, 2 * HUGE_PAGE, NUMAPIN_ALLOC_NO_HUGE, &reply));
+	EXPECT_EQ(0, reply.out_huge_bytes);
+	close(self->fd);
+	self->fd = open_node(1, O_RDWR);
+	ASSERT_EQ(0, alloc_region(self->fd, 2 * HUGE_PAGE, NUMAPIN_ALLOC_HUGE, &reply));
+	EXPECT_EQ(2 * HUGE_PAGE, reply.out_huge_bytes);
+}
+
+TEST_F(device, alloc_bad_length)
+{
+	struct numapin_alloc reply;
+
+	EXPECT_EQ(EINVAL, alloc_region(self->fd, 0, 0, NULL));
+	EXPECT_EQ(EINVAL, alloc_region(self->fd, HUGE_PAGE + PAGE, NUMAPIN_ALLOC_HUGE, NULL));
+	EXPECT_EQ(ENOMEM, alloc_region(self->fd, UINT64_MAX, 0, &reply));
+	EXPECT_EQ(NUMAPIN_CAUSE_TOO_LARGE, reply.out_cause);
+	EXPECT_EQ(0, reply.out_length);
+	EXPECT_TRUE(still_empty(self->fd));
+}
+
+TEST_F(device, alloc_bad_flags)
+{
+	EXPECT_EQ(EINVAL, alloc_region(self->fd, HUGE_PAGE,
+				       NUMAPIN_ALLOC_HUGE | NUMAPIN_ALLOC_NO_HUGE, NULL));
+	for (int bit = 2; bit < 32; bit++)
+		EXPECT_EQ(EINVAL, alloc_region(self->fd, PAGE, 1u << bit, NULL));
+	EXPECT_TRUE(still_empty(self->fd));
+}
+
+TEST_F(device, reserved_must_be_zero)
+{
+	struct numapin_info info = { .size = sizeof(info), .flags = 1 };
+	struct numapin_locate locate = {
+		.size = sizeof(locate), .flags = 1, .addr = PAGE, .length = PAGE,
+	};
+
+	EXPECT_EQ(EINVAL, ioctl_errno(self->fd, NUMAPIN_IOCTL_INFO, &info));
+	info.flags = 0;
+	info.__reserved = 1;
+	EXPECT_EQ(EINVAL, ioctl_errno(self->fd, NUMAPIN_IOCTL_INFO, &info));
+	EXPECT_EQ(EINVAL, ioctl_errno(self->fd, NUMAPIN_IOCTL_LOCATE, &locate));
+}
+
+/* As an older program would: without the members that it does not know. */
+TEST_F(device, short_structs)
+{
+	struct numapin_alloc alloc = { .length = PAGE, .out_cause = 77, .out_length = 77 };
+	struct numapin_info info = { .out_page_sizes = 77 };
+
+	info.size = offsetof(struct numapin_info, out_abi_version);
+	EXPECT_EQ(0, ioctl_errno(self->fd, NUMAPIN_IOCTL_INFO, &info));
+	info.size = offsetof(struct numapin_info, out_page_sizes);
+	EXPECT_EQ(0, ioctl_errno(self->fd, NUMAPIN_IOCTL_INFO, &info));
+	EXPECT_EQ(1, info.out_node);
+	EXPECT_EQ(77, info.out_page_sizes);
+	info.size--;
+	info.size = offsetof(struct numapin_info, out_abi_version) - 1;
+	EXPECT_EQ(EINVAL, ioctl_errno(self->fd, NUMAPIN_IOCTL_INFO, &info));
+
+	for (alloc.size = 0; alloc.size < offsetof(struct numapin_alloc, out_length); alloc.size++)
+		EXPECT_EQ(EINVAL, ioctl_errno(self->fd, NUMAPIN_IOCTL_ALLOC, &alloc));
+	EXPECT_TRUE(still_empty(self->fd));
+	EXPECT_EQ(0, ioctl_errno(self->fd, NUMAPIN_IOCTL_ALLOC, &alloc));
+	EXPECT_EQ(77, alloc.out_length);
+	EXPECT_EQ(77, alloc.out_cause);
+}
+
+/* As a newer program would: with members that this kernel does not know. */
+TEST_F(device, long_structs)
+{
+	struct {
+		struct numapin_alloc alloc;
+		char more[2 * 4096];
+	} longer = { .alloc = { .length = PAGE } };
+
+	longer.alloc.size = 4096;
+	longer.more[4095 - sizeof(longer.alloc)] = 1;
+	EXPECT_EQ(E2BIG, ioctl_errno(self->fd, NUMAPIN_IOCTL_ALLOC, &longer));
+	longer.more[4095 - sizeof(longer.alloc)] = 0;
+	longer.alloc.size = 4097;
+	EXPECT_EQ(E2BIG, ioctl_errno(self->fd, NUMAPIN_IOCTL_ALLOC, &longer));
+	longer.alloc.size = UINT32_MAX;
+	EXPECT_EQ(E2BIG, ioctl_errno(self->fd, NUMAPIN_IOCTL_ALLOC, &longer));
+	EXPECT_TRUE(still_empty(self->fd));
+	longer.alloc.size = 4096;
+	EXPECT_EQ(0, ioctl_errno(self->fd, NUMAPIN_IOCTL_ALLOC, &longer));
+}
+
+TEST_F(device, misaligned_structs_work)
+{
+	char buffer[sizeof(struct numapin_alloc) + 1];
+	struct numapin_alloc alloc = { .size = sizeof(alloc), .length = PAGE };
+
+	memcpy(buffer + 1, &alloc, sizeof(alloc));
+	EXPECT_EQ(0, ioctl_errno(self->fd, NUMAPIN_IOCTL_ALLOC, buffer + 1));
+	memcpy(&alloc, buffer + 1, sizeof(alloc));
+	EXPECT_EQ(PAGE, alloc.out_length);
+}
+
+/* Pages at whose end a struct does not fit, or that cannot be written. */
+TEST_F(device, bad_pointers)
+{
+	char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+	struct numapin_alloc *alloc = (void *)(pages + PAGE - sizeof(*alloc) / 2);
+	const unsigned long cmds[] = {
+		NUMAPIN_IOCTL_INFO, NUMAPIN_IOCTL_ALLOC, NUMAPIN_IOCTL_LOCATE,
+	};
+
+	for (int i = 0; i < ARRAY_SIZE(cmds); i++) {
+		EXPECT_EQ(EFAULT, ioctl_errno(self->fd, cmds[i], NULL));
+		EXPECT_EQ(EFAULT, ioctl_errno(self->fd, cmds[i], (void *)-1L));
+		EXPECT_EQ(EFAULT, ioctl_errno(self->fd, cmds[i], (void *)0xffff888000000000));
+	}
+
+	alloc->size = sizeof(*alloc);
+	alloc->length = PAGE;
+	ASSERT_EQ(0, munmap(pages + PAGE, PAGE));
+	EXPECT_EQ(EFAULT, ioctl_errno(self->fd, NUMAPIN_IOCTL_ALLOC, alloc));
+	EXPECT_TRUE(still_empty(self->fd));
+
+	/* The reply fails, after the region was made: it must go again. */
+	alloc = (void *)pages;
+	memset(alloc, 0, sizeof(*alloc));
+	alloc->size = sizeof(*alloc);
+	alloc->length = PAGE;
+	ASSERT_EQ(0, mprotect(pages, PAGE, PROT_READ));
+	EXPECT_EQ(EFAULT, ioctl_errno(self->fd, NUMAPIN_IOCTL_ALLOC, alloc));
+	EXPECT_TRUE(still_empty(self->fd));
+	EXPECT_EQ(0, alloc_region(self->fd, PAGE, 0, NULL));
+	munmap(pages, PAGE);
+}
+
+TEST_F(device, unknown_ioctls)
+{
+	struct numapin_info info = { .size = sizeof(info) };
+
+	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, _IO(NUMAPIN_IOCTL_TYPE, 3), &info));
+	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, _IO(NUMAPIN_IOCTL_TYPE, 0xff), &info));
+	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, _IO(NUMAPIN_IOCTL_TYPE + 1, 0), &info));
+	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, TIOCGWINSZ, &info));
+}
+
+TEST_F(device, mmap_kinds)
+{
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, self->fd, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED, self->fd, 0));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, PAGE));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, map_shared(self->fd, (size_t)1 << 45, 0));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_TRUE(still_empty(self->fd));
+}
+
+TEST_F(device, mmap_outside_region)
+{
+	ASSERT_EQ(0, alloc_region(self->fd, 4 * PAGE, 0, NULL));
+	EXPECT_EQ(MAP_FAILED, map_shared(self->fd, 5 * PAGE, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd, 4 * PAGE));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4 * PAGE, PROT_READ, MAP_SHARED, self->fd, PAGE));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd, INT64_MAX & ~(PAGE - 1)));
+}
+
+TEST_F(device, mmap_part_of_region)
+{
+	char *whole, *part;
+
+	ASSERT_EQ(0, alloc_region(self->fd, HUGE_PAGE + 4 * PAGE, 0, NULL));
+	whole = map_shared(self->fd, HUGE_PAGE + 4 * PAGE, 0);
+	part = mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, self->fd, HUGE_PAGE - PAGE);
+	ASSERT_NE(MAP_FAILED, whole);
+	ASSERT_NE(MAP_FAILED, part);
+	whole[HUGE_PAGE - 1] = 'h';
+	whole[HUGE_PAGE] = 's';
+	EXPECT_EQ('h', part[PAGE - 1]);
+	EXPECT_EQ('s', part[PAGE]);
+	munmap(whole, HUGE_PAGE + 4 * PAGE);
+	munmap(part, 2 * PAGE);
+}
+
+TEST_F(device, mapping_cannot_grow_or_be_executed)
+{
+	char *addr = map_shared(self->fd, 2 * PAGE, 0);
+
+	ASSERT_NE(MAP_FAILED, addr);
+	EXPECT_EQ(MAP_FAILED, mremap(addr, 2 * PAGE, 4 * PAGE, MREMAP_MAYMOVE));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(-1, mprotect(addr, PAGE, PROT_READ | PROT_EXEC));
+	EXPECT_EQ(EACCES, errno);
+	addr[0] = 1;
+	EXPECT_EQ(0, munmap(addr, 2 * PAGE));
+}
+
+TEST_F(device, policy_is_told_and_kept)
+{
+	struct bitmask *zero = numa_allocate_nodemask(), *told = numa_allocate_nodemask();
+	char *addr = map_shared(self->fd, 4 * PAGE, 0);
+	char line[512];
+	int mode;
+
+	ASSERT_NE(MAP_FAILED, addr);
+	numa_bitmask_setbit(zero, 0);
+	EXPECT_EQ(-1, mbind(addr, 4 * PAGE, MPOL_BIND, zero->maskp, zero->size + 1, 0));
+	EXPECT_EQ(EPERM, errno);
+	/* No policy of its own is what it has already. */
+	EXPECT_EQ(0, mbind(addr, 4 * PAGE, MPOL_DEFAULT, NULL, 0, 0));
+
+	numa_maps_line(addr, line, sizeof(line));
+	EXPECT_NE(NULL, strstr(line, " bind:1 "));
+	EXPECT_NE(NULL, strstr(line, " N1=4 "));
+	ASSERT_EQ(0, get_mempolicy(&mode, told->maskp, told->size + 1, addr, MPOL_F_ADDR));
+	EXPECT_EQ(MPOL_BIND, mode);
+	EXPECT_TRUE(numa_bitmask_isbitset(told, 1));
+	EXPECT_EQ(1, numa_bitmask_weight(told));
+	/* Takes a reference to the policy, and must put it. */
+	ASSERT_EQ(0, get_mempolicy(&mode, NULL, 0, addr, MPOL_F_NODE | MPOL_F_ADDR));
+	EXPECT_EQ(1, mode);
+	munmap(addr, 4 * PAGE);
+	numa_bitmask_free(zero);
+	numa_bitmask_free(told);
+}
+
+FIXTURE(locate) {
+	int fd;
+	char *addr;
+	struct numapin_locate arg;
+	int nodes[1024];
+};
+
+#define LOCATE_LENGTH (HUGE_PAGE + 200 * PAGE)
+
+FIXTURE_SETUP(locate)
+{
+	self->fd = open_node(1, O_RDWR);
+	self->addr = map_shared(self->fd, LOCATE_LENGTH, 0);
+	ASSERT_NE(MAP_FAILED, self->addr);
+	self->arg = (struct numapin_locate) {
+		.size = sizeof(self->arg),
+		.addr = (uintptr_t)self->addr,
+		.length = LOCATE_LENGTH,
+		.nodes = (uintptr_t)self->nodes,
+	};
+	memset(self->nodes, 0xff, sizeof(self->nodes));
+}
+
+FIXTURE_TEARDOWN(locate)
+{
+	munmap(self->addr, LOCATE_LENGTH);
+	close(self->fd);
+	EXPECT_TRUE(nothing_left());
+}
+
+TEST_F(locate, agrees_with_move_pages)
+{
+	const int count = LOCATE_LENGTH / PAGE;
+
+	ASSERT_EQ(0, ioctl(self->fd, NUMAPIN_IOCTL_LOCATE, &self->arg));
+	for (int i = 0; i < count; i++)
+		ASSERT_EQ(1, self->nodes[i]);
+	EXPECT_EQ(-1, self->nodes[count]);
+	*(volatile char *)self->addr = 1;
+	EXPECT_EQ(0, pages_elsewhere(self->addr, PAGE, 1));
+}
+
+TEST_F(locate, other_regions_and_nodes)
+{
+	char *both = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd0 = open_node(0, O_RDWR), fd1 = open_node(1, O_RDWR);
+
+	ASSERT_NE(MAP_FAILED, mmap(both, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd0, 0));
+	ASSERT_NE(MAP_FAILED, mmap(both + PAGE, PAGE, PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_FIXED, fd1, 0));
+	self->arg.addr = (uintptr_t)both;
+	self->arg.length = 2 * PAGE;
+	ASSERT_EQ(0, ioctl(self->fd, NUMAPIN_IOCTL_LOCATE, &self->arg));
+	EXPECT_EQ(0, self->nodes[0]);
+	EXPECT_EQ(1, self->nodes[1]);
+	munmap(both, 2 * PAGE);
+	close(fd0);
+	close(fd1);
+}
+
+TEST_F(locate, bad_ranges)
+{
+	const struct {
+		uint64_t addr, length;
+		int error;
+	} bad[] = {
+		{ (uintptr_t)self->addr + 1, PAGE, EINVAL },
+		{ (uintptr_t)self->addr, PAGE + 1, EINVAL },
+		{ (uintptr_t)self->addr, 0, EINVAL },
+		{ -PAGE, 2 * PAGE, EINVAL },
+		{ 0, 1ull << 63, EINVAL },
+		{ (uintptr_t)self->addr, LOCATE_LENGTH + PAGE, ENXIO },
+		{ (uintptr_t)self->nodes & ~(PAGE - 1), PAGE, ENXIO },
+		{ 0, PAGE, ENXIO },
+	};
+
+	/* What follows the region in memory is surely nothing of ours. */
+	mmap(self->addr + LOCATE_LENGTH, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+	     -1, 0);
+	for (int i = 0; i < ARRAY_SIZE(bad); i++) {
+		self->arg.addr = bad[i].addr;
+		self->arg.length = bad[i].length;
+		EXPECT_EQ(bad[i].error, ioctl_errno(self->fd, NUMAPIN_IOCTL_LOCATE, &self->arg)) {
+			TH_LOG("range %d", i);
+		}
+	}
+	munmap(self->addr + LOCATE_LENGTH, PAGE);
+}
+
+TEST_F(locate, bad_nodes_pointer)
+{
+	self->arg.nodes = 0;
+	EXPECT_EQ(EFAULT, ioctl_errno(self->fd, NUMAPIN_IOCTL_LOCATE, &self->arg));
+	self->arg.nodes = 0xffff888000000000;
+	EXPECT_EQ(EFAULT, ioctl_errno(self->fd, NUMAPIN_IOCTL_LOCATE, &self->arg));
+	self->arg.nodes = (uintptr_t)self->nodes + 1;
+	self->arg.length = PAGE;
+	EXPECT_EQ(0, ioctl_errno(self->fd, NUMAPIN_IOCTL_LOCATE, &self->arg));
+}
+
+/* One struct serves 32-bit and 64-bit programs. */
+TEST(layout)
+{
+	EXPECT_EQ(48, sizeof(struct numapin_info));
+	EXPECT_EQ(48, sizeof(struct numapin_alloc));
+	EXPECT_EQ(32, sizeof(struct numapin_locate));
+	EXPECT_EQ(24, offsetof(struct numapin_info, out_page_sizes));
+	EXPECT_EQ(8, offsetof(struct numapin_alloc, length));
+	EXPECT_EQ(40, offsetof(struct numapin_alloc, out_cause));
+	EXPECT_EQ(8, offsetof(struct numapin_locate, addr));
+}
+
+TEST_HARNESS_MAIN
