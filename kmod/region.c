@@ -80,20 +80,31 @@ static struct folio *alloc_folio(int nid, gfp_t gfp, unsigned int order)
 	return folio;
 }
 
-/* Why alloc_folio() has just failed: would it, without the cgroup's charge? */
-static int refuse_folio(int nid, unsigned int order,
-			struct numapin_request *req)
+/* What alloc_folio() gives, or NULL and the cause in @req. */
+static struct folio *alloc_folio_or_refuse(int nid, unsigned int order,
+					   struct numapin_request *req)
 {
 	enum numapin_cause cause = order ? NUMAPIN_CAUSE_NO_HUGE_PAGE :
 					   NUMAPIN_CAUSE_NODE_FULL;
 	struct folio *folio;
 
+	folio = alloc_folio(nid, NUMAPIN_GFP, order);
+	if (folio)
+		return folio;
+
+	/* Is it the node, or the cgroup's charge? */
 	folio = alloc_folio(nid, NUMAPIN_GFP & ~__GFP_ACCOUNT, order);
-	if (folio) {
-		folio_put(folio);
-		return refuse(req, -ENOMEM, NUMAPIN_CAUSE_CGROUP, 0);
+	if (!folio) {
+		refuse(req, -ENOMEM, cause, node_bytes(nid, zone_free));
+		return NULL;
 	}
-	return refuse(req, -ENOMEM, cause, node_bytes(nid, zone_free));
+	folio_put(folio);
+
+	/* Neither, if reclaim was late. */
+	folio = alloc_folio(nid, NUMAPIN_GFP, order);
+	if (!folio)
+		refuse(req, -ENOMEM, NUMAPIN_CAUSE_CGROUP, 0);
+	return folio;
 }
 
 /* A table of @nr pointers for the region's pages. */
@@ -124,7 +135,10 @@ static int fill_huge(struct numapin_region *region,
 	while (region->nr_huge < wanted) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		folio = alloc_folio(nid, NUMAPIN_GFP, HPAGE_PMD_ORDER);
+		if (req->flags & NUMAPIN_ALLOC_HUGE)
+			folio = alloc_folio_or_refuse(nid, HPAGE_PMD_ORDER, req);
+		else
+			folio = alloc_folio(nid, NUMAPIN_GFP, HPAGE_PMD_ORDER);
 		if (!folio)
 			break;
 		/* Stale after allocation, and the core maps a PMD by it. */
@@ -133,8 +147,7 @@ static int fill_huge(struct numapin_region *region,
 		cond_resched();
 	}
 	if (region->nr_huge < wanted && (req->flags & NUMAPIN_ALLOC_HUGE))
-		return fatal_signal_pending(current) ? -EINTR :
-			refuse_folio(nid, HPAGE_PMD_ORDER, req);
+		return fatal_signal_pending(current) ? -EINTR : -ENOMEM;
 	return 0;
 }
 
@@ -161,10 +174,9 @@ static int fill_small(struct numapin_region *region,
 	for (i = 0; i < wanted; i++) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		folio = alloc_folio(nid, NUMAPIN_GFP, 0);
+		folio = alloc_folio_or_refuse(nid, 0, req);
 		if (!folio)
-			return fatal_signal_pending(current) ? -EINTR :
-				refuse_folio(nid, 0, req);
+			return fatal_signal_pending(current) ? -EINTR : -ENOMEM;
 		folio->index = first_small(region) + i;
 		region->small[i] = &folio->page;
 		cond_resched();

@@ -5,22 +5,18 @@
  * machine does not have are not tested; on a guest with two, both are.
  */
 #include <grp.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
-#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
 
 #include "library.h"
 #include "oracle.h"
+#include "pressure.h"
+#include "seccomp.h"
 
 /* A /dev/numapin of this test's own, empty, if the machine has one or not. */
 static bool hide_module(void)
@@ -33,10 +29,12 @@ static bool hide_module(void)
 FIXTURE(absent) {
 	struct warnings warnings;
 	struct numapin_receipt receipt;
+	int disk;
 };
 
 FIXTURE_SETUP(absent)
 {
+	self->disk = open(DISK, O_RDONLY | O_CLOEXEC);
 	ASSERT_TRUE(hide_module()) {
 		TH_LOG("must be root, to hide /dev/numapin");
 	}
@@ -48,6 +46,7 @@ FIXTURE_SETUP(absent)
 
 FIXTURE_TEARDOWN(absent)
 {
+	close(self->disk);
 }
 
 TEST_F(absent, bound_on_every_node)
@@ -137,6 +136,22 @@ TEST_F(absent, full_node)
 	for (int i = 0; i < node; i++)
 		others -= node_free(i);
 	EXPECT_GT((long long)(128 * MIB), others);
+}
+
+/* A node whose memory is in use for page cache is not full. */
+TEST_F(absent, page_cache_gives_way)
+{
+	const int node = numa_max_node();
+	char *addr;
+
+	if (node == 0)
+		SKIP(return, "would fill this machine, which has one node");
+	ASSERT_TRUE(fill_with_page_cache(self->disk, node));
+	addr = numapin_alloc(node, 256 * MIB, 0, &self->receipt);
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(NUMAPIN_BOUND, self->receipt.outcome);
+	EXPECT_EQ(0, pages_elsewhere(addr, 256 * MIB, node));
+	EXPECT_EQ(0, free_numa_memory(addr, 256 * MIB));
 }
 
 TEST_F(absent, no_such_node_is_unbound_with_one_warning)
@@ -288,34 +303,11 @@ TEST_F(absent, device_not_permitted)
 	EXPECT_EQ(EACCES, errno);
 }
 
-/* Makes system calls EPERM, as a container's seccomp profile does. */
-static bool deny(const int *calls, int n)
-{
-	struct sock_filter filter[16];
-	struct sock_fprog program = { .filter = filter };
-	int i = 0;
-
-	filter[i++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-						   offsetof(struct seccomp_data, nr));
-	for (int c = 0; c < n; c++)
-		filter[i++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[c],
-							   n - c, 0);
-	filter[i++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	filter[i++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
-	program.len = i;
-	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
-}
-
-static const int policy_calls[] = {
-	SYS_mbind, SYS_set_mempolicy, SYS_get_mempolicy, SYS_move_pages, SYS_migrate_pages,
-};
-
 TEST_F(absent, policy_calls_denied_as_in_a_container)
 {
 	int node;
 
-	ASSERT_TRUE(deny(policy_calls, ARRAY_SIZE(policy_calls)));
+	ASSERT_TRUE(deny(policy_calls, NR_POLICY_CALLS));
 	EXPECT_NE(NULL, numapin_alloc(0, PAGE, 0, &self->receipt));
 	EXPECT_EQ(NUMAPIN_UNBOUND, self->receipt.outcome);
 	EXPECT_EQ(NUMAPIN_REASON_MBIND_DENIED, self->receipt.reason);

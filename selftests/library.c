@@ -15,6 +15,7 @@
 #include "device.h"
 #include "library.h"
 #include "oracle.h"
+#include "seccomp.h"
 
 FIXTURE(pinned) {
 	struct numapin_receipt receipt;
@@ -259,6 +260,25 @@ TEST(locate_anything)
 	EXPECT_EQ(-1, numapin_locate(ours, 5 * PAGE, nodes, 4));
 	EXPECT_EQ(ERANGE, errno);
 	EXPECT_EQ(0, free_numa_memory(ours, 2 * PAGE));
+}
+
+/* Where mbind(2) and move_pages(2) are denied, the module does and tells. */
+TEST(pinned_and_located_as_in_a_container)
+{
+	int nodes[2] = { 77, 77 }, on_stack;
+	struct numapin_receipt receipt;
+	char *addr;
+
+	ASSERT_TRUE(deny(policy_calls, NR_POLICY_CALLS));
+	addr = numapin_alloc(1, 2 * PAGE, 0, &receipt);
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(NUMAPIN_PINNED, receipt.outcome);
+	ASSERT_EQ(2, numapin_locate(addr, 2 * PAGE, nodes, 2));
+	EXPECT_EQ(1, nodes[0]);
+	EXPECT_EQ(1, nodes[1]);
+	EXPECT_EQ(-1, numapin_locate(&on_stack, 1, nodes, 2));
+	EXPECT_EQ(ENXIO, errno);
+	EXPECT_EQ(0, free_numa_memory(addr, 2 * PAGE));
 }
 
 TEST(forced_backend)

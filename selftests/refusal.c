@@ -13,6 +13,7 @@
 #include "cgroup.h"
 #include "device.h"
 #include "oracle.h"
+#include "pressure.h"
 
 /* Free memory comes and goes whatever one does; what is asked is a lot more. */
 #define SLACK (64 * MIB)
@@ -109,6 +110,22 @@ TEST_F(node, no_huge_page_left)
 	EXPECT_EQ(0, reply.out_huge_bytes);
 	while (used)
 		close(fds[--used]);
+}
+
+/* What the node has in use for page cache is to be had. */
+TEST_F(node, page_cache_gives_way)
+{
+	int disk = open(DISK, O_RDONLY | O_CLOEXEC);
+	struct numapin_alloc reply;
+
+	ASSERT_LE(0, disk);
+	ASSERT_TRUE(fill_with_page_cache(disk, 1));
+	close(disk);
+	EXPECT_EQ(0, alloc_region(self->fd, 256 * MIB, 0, &reply)) {
+		TH_LOG("cause %u", reply.out_cause);
+	}
+	/* Where it will not be missed by the other tests */
+	EXPECT_EQ(0, system("echo 1 >/proc/sys/vm/drop_caches"));
 }
 
 static void fill_and_sleep(uint64_t bytes)

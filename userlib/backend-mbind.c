@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <numa.h>
 #include <numaif.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "internal.h"
 
@@ -109,11 +111,12 @@ static int mbind_locate(const char *addr, size_t count, int *nodes)
 	return ask(addr, count, NULL, nodes);
 }
 
-/* Whether every page is on the node: 1, 0, or -1 and errno. */
-static int all_on_node(const char *addr, size_t bytes, int node)
+/* How many pages are not on the node; -1 and errno where the kernel does not say. */
+static long strays(const char *addr, size_t bytes, int node)
 {
 	const size_t page = page_size();
 	int nodes[BATCH];
+	long found = 0;
 	size_t i, n;
 
 	for (; bytes; bytes -= n * page, addr += n * page) {
@@ -121,17 +124,36 @@ static int all_on_node(const char *addr, size_t bytes, int node)
 		if (mbind_locate(addr, n, nodes))
 			return -1;
 		for (i = 0; i < n; i++)
-			if (nodes[i] != node)
-				return 0;
+			found += nodes[i] != node;
 	}
-	return 1;
+	return found;
 }
 
-/*
- * Moves pages that did not come to the node at once: to prefer a node does not
- * reclaim its page cache or break up its pages, and to move there does.
- */
-static void fetch_strays(const char *addr, size_t bytes, int node)
+/* Bytes that the node has free or in page cache, less what it will not give up. */
+static long long node_room(int node)
+{
+	long long kib, total = 0, room = 0;
+	char path[64], line[128], key[32];
+	FILE *meminfo;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo", node);
+	meminfo = fopen(path, "re");
+	while (meminfo && fgets(line, sizeof(line), meminfo)) {
+		if (sscanf(line, "Node %*d %31[^:]: %lld", key, &kib) != 2)
+			continue;
+		if (!strcmp(key, "MemTotal"))
+			total = kib;
+		if (!strcmp(key, "MemFree") || !strcmp(key, "Active(file)") ||
+		    !strcmp(key, "Inactive(file)"))
+			room += kib;
+	}
+	if (meminfo)
+		fclose(meminfo);
+	return (room - total / 32) * 1024;
+}
+
+/* Tells the kernel to move pages to the node. Whatever it says: strays() finds out. */
+static void move(const char *addr, size_t bytes, int node)
 {
 	const size_t page = page_size();
 	int target[BATCH], nodes[BATCH];
@@ -141,25 +163,42 @@ static void fetch_strays(const char *addr, size_t bytes, int node)
 		target[i] = node;
 	for (; bytes; bytes -= n * page, addr += n * page) {
 		n = bytes / page < BATCH ? bytes / page : BATCH;
-		/* Whatever it says: all_on_node() finds out. */
 		ask(addr, n, target, nodes);
 	}
+}
+
+/*
+ * Moves the pages that did not come to the node at once, and returns what
+ * strays() says then. To prefer a node does not reclaim its page cache or break
+ * up its pages, and to move there does. That can take more than one try: where
+ * a huge page of zeroes is split for it, some kernels drop its pages, which
+ * must be touched anew. Not where it is hopeless: some kernels log each page
+ * that they cannot move.
+ */
+static long fetch_strays(char *addr, size_t bytes, int node, long astray)
+{
+	for (int tries = 0; astray > 0 && tries < 4; tries++) {
+		if (node_room(node) < (long long)bytes)
+			break;
+		move(addr, bytes, node);
+		touch(addr, bytes);
+		astray = strays(addr, bytes, node);
+	}
+	return astray;
 }
 
 static enum verdict place_slice(struct allocation *alloc, char *addr, size_t bytes)
 {
 	long long available = 0;
-	int placed;
+	long astray;
 
 	touch(addr, bytes);
-	placed = all_on_node(addr, bytes, alloc->node);
-	if (!placed) {
-		fetch_strays(addr, bytes, alloc->node);
-		placed = all_on_node(addr, bytes, alloc->node);
-	}
-	if (placed == 1)
+	astray = strays(addr, bytes, alloc->node);
+	if (astray > 0)
+		astray = fetch_strays(addr, bytes, alloc->node, astray);
+	if (!astray)
 		return GRANTED;
-	if (placed < 0)
+	if (astray < 0)
 		return judge_call(alloc, errno);
 	numa_node_size64(alloc->node, &available);
 	alloc->available = available;

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# numapin: memory on the NUMA node that was asked for. `make help` says what
+# there is to make.
+
+KERNEL	?= 6.12
+KERNELS	?= 6.1 6.12
+PREFIX	?= /usr/local
+INCLUDEDIR ?= $(PREFIX)/include
+
+host_kdir := $(wildcard /lib/modules/$(shell uname -r)/build)
+# The running kernel's, where modules can be built for it; else the guest's
+KDIR	?= $(or $(host_kdir),$(shell scripts/fetch kernel $(KERNEL))/headers)
+
+build	:= $(CURDIR)/build
+release	 = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
+		$(KDIR)/include/generated/utsrelease.h)
+modules	 = $(build)/modules/$(release)
+
+all: modules userlib
+
+# A folder for each kernel, so that building for one leaves the others' modules.
+modules:
+	@mkdir -p $(modules)
+	@cp -a -u Kbuild kmod uapi $(modules)
+	$(MAKE) -C $(KDIR) M=$(modules) modules
+	@echo "$(modules)/kmod/numapin.ko"
+
+modules_install: modules
+	$(MAKE) -C $(KDIR) M=$(modules) modules_install
+
+userlib:
+	$(MAKE) -C userlib OUTPUT=$(build)/userlib
+
+selftests: userlib
+	$(MAKE) -C selftests tree
+
+$(build)/take-away: examples/take-away.c userlib/numapin.h | userlib
+	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Iuserlib -o $@ $< \
+		-L$(build)/userlib -Wl,-rpath,$(build)/userlib -lnumapin -lnuma
+
+examples: $(build)/take-away
+
+# What a guest needs, whichever kernel this machine runs
+guest-deps:
+	@scripts/deps build guest
+
+guest-modules: guest-deps
+	@for kernel in $(GUEST_KERNELS); do \
+		image=$$(scripts/fetch kernel $$kernel) && \
+		$(MAKE) modules KDIR=$$image/headers || exit; \
+	done
+
+run: GUEST_KERNELS = $(KERNEL)
+run: guest-modules examples
+	selftests/vm/boot --kernel $(KERNEL) selftests/vm/run
+
+check: GUEST_KERNELS = $(KERNELS)
+check: guest-modules selftests
+	selftests/check $(KERNELS)
+
+lint:
+	@scripts/deps build guest lint
+	scripts/lint $(KERNELS)
+
+install:
+	$(MAKE) -C userlib install OUTPUT=$(build)/userlib PREFIX=$(PREFIX)
+	install -d $(DESTDIR)$(INCLUDEDIR)/linux
+	install -m 644 uapi/linux/numapin.h $(DESTDIR)$(INCLUDEDIR)/linux
+
+clean:
+	rm -rf $(build)
+
+help:
+	@echo "make run              see it: boots a two-node guest, allocates, tries to move the pages"
+	@echo "make check            every test: on this machine, and in guests with KERNELS ($(KERNELS))"
+	@echo "make lint             compiler warnings, sparse, checkpatch, shellcheck"
+	@echo
+	@echo "make                  the module and the library"
+	@echo "make modules KDIR=... the module, for the kernel whose headers are there"
+	@echo "make userlib          the library, in build/userlib"
+	@echo "make selftests        the tests, as a kselftest tree in build/kselftest"
+	@echo "make examples         build/take-away"
+	@echo "make install          the library and the headers, to DESTDIR and PREFIX ($(PREFIX))"
+	@echo "make modules_install  the module, for KDIR's kernel (INSTALL_MOD_PATH)"
+	@echo "make clean            removes build/"
+	@echo
+	@echo "run, check and lint install the Debian packages that they need, and say which."
+	@echo "run boots KERNEL ($(KERNEL)). Debian's kernels are kept in ~/.cache/numapin."
+
+.PHONY: all modules modules_install userlib selftests examples guest-deps guest-modules \
+	run check lint install clean help

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Reads kselftest's TAP and prints a line for each test program with how many
+# of its tests passed, failed and were skipped; and all its output if any did
+# not pass. Appends the three numbers to the file `counts`.
+
+BEGIN { passed = failed = skipped = 0 }
+
+function finish(program_failed)
+{
+	# A program that failed without a test that did: it crashed or hung.
+	if (program_failed && !failed)
+		failed = 1
+	if (json)
+		printf "{\"machine\": \"%s\", \"program\": \"%s\", \"passed\": %d, \"failed\": %d, \"skipped\": %d}\n",
+			machine, program, passed, failed, skipped
+	else
+		printf "%-16s %-24s %4d passed, %d failed, %d skipped\n", machine, program,
+			passed, failed, skipped
+	if (failed && !json)
+		printf "%s", output
+	fflush()
+	print passed, failed, skipped >>counts
+	passed = failed = skipped = 0
+	program = output = ""
+}
+
+{ output = output $0 "\n" }
+
+/^# selftests: numapin: / {
+	program = $4
+	output = ""
+}
+/^# ok .* # SKIP/ { skipped++; next }
+/^# ok / { passed++ }
+/^# not ok / { failed++ }
+/^ok / { if (program) finish(0) }
+/^not ok / {
+	if (!program)
+		program = "guest"
+	finish(1)
+}
+END {
+	# The last program never came to its result.
+	if (program)
+		finish(1)
+}
