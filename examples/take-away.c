@@ -293,10 +293,10 @@ static void print_json(const struct way *way, int node, size_t size, const struc
 {
 	size_t i;
 
-	printf("{\"way\": \"%s\", \"bytes\": %zu, \"node\": %d, \"outcome\": \"%s\", "
-	       "\"pages\": %zu, \"pages_on_node\": %zu, \"huge_bytes\": %zu", way->name, size,
-	       node, outcome_name(sight->receipt.outcome), sight->pages, sight->on_node,
-	       sight->huge_bytes);
+	printf("{\"way\": \"%s\", \"bytes\": %zu, \"node\": %d, ", way->name, size, node);
+	printf("\"outcome\": \"%s\", ", outcome_name(sight->receipt.outcome));
+	printf("\"pages\": %zu, \"pages_on_node\": %zu, \"huge_bytes\": %zu",
+	       sight->pages, sight->on_node, sight->huge_bytes);
 	for (i = 0; i < NR_THEFTS; i++)
 		printf(", \"%s\": {\"errno\": %d, \"pages_moved\": %zu}", thefts[i].name,
 		       sight->thefts[i].error, sight->thefts[i].moved);
@@ -339,9 +339,10 @@ static int another(int node)
 	return -1;
 }
 
-static void usage(FILE *to)
+static void print_usage(FILE *to)
 {
-	fprintf(to, "usage: take-away [--json]\n\n"
+	fprintf(to,
+		"usage: take-away [--json]\n\n"
 		"Allocates 4 KiB to 256 MiB on each node, by libnumapin and by libnuma, asks\n"
 		"the kernel where the pages are, and tries to take them away to another node.\n"
 		"Ends with 0 if all of numapin's were PINNED on the node, on 2 MiB pages as far\n"
@@ -366,10 +367,10 @@ int main(int argc, char **argv)
 			json = true;
 			break;
 		case 'h':
-			usage(stdout);
+			print_usage(stdout);
 			return 0;
 		default:
-			usage(stderr);
+			print_usage(stderr);
 			return 2;
 		}
 	}
@@ -387,9 +388,9 @@ int main(int argc, char **argv)
 		for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 			ok = compare(node, another(node), sizes[i], json) && ok;
 	}
-	if (!json)
-		printf("\n%s\n", ok ?
-		       "numapin's pages were on their node and stayed; libnuma's were, and did not." :
-		       "NOT as it should be: see above.");
+	if (!json && ok)
+		printf("\nnumapin's pages were on their node and stayed; libnuma's did not.\n");
+	if (!ok)
+		fprintf(stderr, "take-away: NOT as it should be: see above\n");
 	return !ok;
 }

@@ -301,7 +301,7 @@ TEST(forced_backend)
 	EXPECT_EQ(ENODEV, errno);
 	EXPECT_EQ(NUMAPIN_REASON_NO_MODULE, receipt.reason);
 
-	setenv("NUMAPIN_BACKEND", "modul", 1);
+	setenv("NUMAPIN_BACKEND", "kmod", 1);
 	EXPECT_EQ(NULL, numapin_alloc(1, PAGE, 0, &receipt));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_TRUE(SAYS(numapin_error(), "NUMAPIN_BACKEND"));

@@ -5,6 +5,7 @@
 #ifndef SELFTESTS_LIBRARY_H
 #define SELFTESTS_LIBRARY_H
 
+#include <stdio.h>
 #include <string.h>
 
 #include <numapin.h>
@@ -19,7 +20,7 @@ static inline void catch_warning(const char *message, void *arg)
 	struct warnings *warnings = arg;
 
 	warnings->count++;
-	strncpy(warnings->last, message, sizeof(warnings->last) - 1);
+	snprintf(warnings->last, sizeof(warnings->last), "%s", message);
 }
 
 /* Has all of @words, which end with NULL, in this order. */

@@ -3,4 +3,4 @@
 #include <linux/device/class.h>
 
 char *devnode(const struct device *dev, umode_t *mode);
-struct class probe = { .devnode = devnode };
+const struct class probe = { .devnode = devnode };

@@ -4,4 +4,4 @@
 
 struct mempolicy *get_policy(struct vm_area_struct *vma, unsigned long addr,
 			     pgoff_t *ilx);
-struct vm_operations_struct probe = { .get_policy = get_policy };
+const struct vm_operations_struct probe = { .get_policy = get_policy };

@@ -118,6 +118,7 @@ struct numapin_info {
 	__aligned_u64 out_length;
 	__aligned_u64 out_huge_bytes;
 };
+
 #define NUMAPIN_IOCTL_INFO	_IO(NUMAPIN_IOCTL_TYPE, 0x00)
 
 /**
@@ -158,6 +159,7 @@ struct numapin_alloc {
 	__u32 out_cause;
 	__s32 out_node;
 };
+
 #define NUMAPIN_IOCTL_ALLOC	_IO(NUMAPIN_IOCTL_TYPE, 0x01)
 
 /**
@@ -187,6 +189,7 @@ struct numapin_locate {
 	__aligned_u64 length;
 	__aligned_u64 nodes;
 };
+
 #define NUMAPIN_IOCTL_LOCATE	_IO(NUMAPIN_IOCTL_TYPE, 0x02)
 
 #endif /* _UAPI_LINUX_NUMAPIN_H */
