@@ -34,11 +34,13 @@ struct theft {
 	int (*attempt)(char *addr, size_t size, int from, int to);
 };
 
+#define MAX_NODES 1024
+
 /* What was seen of one allocation. */
 struct sight {
 	struct numapin_receipt receipt;
 	size_t pages;
-	size_t on_node;
+	size_t pages_on[MAX_NODES];
 	size_t huge_bytes;
 	struct {
 		int error;
@@ -83,16 +85,17 @@ static int *move_pages_says(const char *addr, size_t size, const int *target)
 	return nodes;
 }
 
-/* How many pages of a range the kernel says are on @node. */
-static size_t pages_on(const char *addr, size_t size, int node)
+/* Counts for each node how many pages of a range the kernel says are there. */
+static void count_pages(const char *addr, size_t size, size_t *pages_on)
 {
 	int *nodes = move_pages_says(addr, size, NULL);
-	size_t i, n = 0;
+	size_t i;
 
+	memset(pages_on, 0, MAX_NODES * sizeof(*pages_on));
 	for (i = 0; i < pages_of(size); i++)
-		n += nodes[i] == node;
+		if (nodes[i] >= 0 && nodes[i] < MAX_NODES)
+			pages_on[nodes[i]]++;
 	free(nodes);
-	return n;
 }
 
 /* How much of the mapping that holds @addr smaps says is mapped by 2 MiB pages. */
@@ -200,7 +203,7 @@ static const struct theft thefts[] = {
 /* Fresh memory for each theft, so that each finds all of it in place. */
 static bool look(const struct way *way, int node, int other, size_t size, struct sight *sight)
 {
-	size_t i;
+	size_t i, pages_on[MAX_NODES];
 
 	memset(sight, 0, sizeof(*sight));
 	sight->pages = pages_of(size);
@@ -210,20 +213,22 @@ static bool look(const struct way *way, int node, int other, size_t size, struct
 		if (!addr)
 			return false;
 		if (!i) {
-			sight->on_node = pages_on(addr, size, node);
+			count_pages(addr, size, sight->pages_on);
 			sight->huge_bytes = huge_bytes(addr);
 		}
 		sight->thefts[i].error = thefts[i].attempt(addr, size, node, other);
-		sight->thefts[i].moved = sight->pages - pages_on(addr, size, node);
+		count_pages(addr, size, pages_on);
+		sight->thefts[i].moved = sight->pages - pages_on[node];
 		way->free(addr, size);
 	}
 	return true;
 }
 
 /* Whether numapin kept its word. */
-static bool held(const struct sight *sight, size_t size)
+static bool held(const struct sight *sight, int node, size_t size)
 {
-	bool ok = sight->receipt.outcome == NUMAPIN_PINNED && sight->on_node == sight->pages &&
+	bool ok = sight->receipt.outcome == NUMAPIN_PINNED &&
+		  sight->pages_on[node] == sight->pages &&
 		  sight->huge_bytes == size / HUGE_PAGE * HUGE_PAGE &&
 		  sight->huge_bytes == sight->receipt.huge_bytes;
 	size_t i;
@@ -263,19 +268,22 @@ static void print_head(void)
 	size_t i;
 
 	printf("%-7s %7s %4s  %-7s %14s %8s ", "way", "asked", "node", "outcome",
-	       "on the node", "in 2 MiB");
+	       "pages by node", "in 2 MiB");
 	for (i = 0; i < NR_THEFTS; i++)
 		printf(" %17s", thefts[i].name);
 	printf("\n%-7s %7s %4s  %-7s %14s %8s  %s\n", "", "KiB", "", "",
-	       "pages", "KiB", "... pages that it took away");
+	       "(move_pages)", "KiB", "... pages that it took away");
 }
 
 static void print_row(const struct way *way, int node, size_t size, const struct sight *sight)
 {
-	char cell[64];
-	size_t i;
+	char cell[64] = "";
+	size_t i, n = 0;
 
-	snprintf(cell, sizeof(cell), "%zu of %zu", sight->on_node, sight->pages);
+	for (i = 0; i < MAX_NODES; i++)
+		if (sight->pages_on[i] && n < sizeof(cell))
+			n += snprintf(cell + n, sizeof(cell) - n, "%sN%zu=%zu", n ? " " : "", i,
+				      sight->pages_on[i]);
 	printf("%-7s %7zu %4d  %-7s %14s %8zu ", way->name, size / KIB, node,
 	       outcome_name(sight->receipt.outcome), cell, sight->huge_bytes / KIB);
 	for (i = 0; i < NR_THEFTS; i++) {
@@ -291,12 +299,19 @@ static void print_row(const struct way *way, int node, size_t size, const struct
 
 static void print_json(const struct way *way, int node, size_t size, const struct sight *sight)
 {
+	const char *comma = "";
 	size_t i;
 
 	printf("{\"way\": \"%s\", \"bytes\": %zu, \"node\": %d, ", way->name, size, node);
 	printf("\"outcome\": \"%s\", ", outcome_name(sight->receipt.outcome));
-	printf("\"pages\": %zu, \"pages_on_node\": %zu, \"huge_bytes\": %zu",
-	       sight->pages, sight->on_node, sight->huge_bytes);
+	printf("\"pages\": %zu, \"pages_by_node\": {", sight->pages);
+	for (i = 0; i < MAX_NODES; i++) {
+		if (!sight->pages_on[i])
+			continue;
+		printf("%s\"%zu\": %zu", comma, i, sight->pages_on[i]);
+		comma = ", ";
+	}
+	printf("}, \"huge_bytes\": %zu", sight->huge_bytes);
 	for (i = 0; i < NR_THEFTS; i++)
 		printf(", \"%s\": {\"errno\": %d, \"pages_moved\": %zu}", thefts[i].name,
 		       sight->thefts[i].error, sight->thefts[i].moved);
@@ -322,7 +337,7 @@ static bool compare(int node, int other, size_t size, bool json)
 			print_json(&ways[i], node, size, &sight);
 		else
 			print_row(&ways[i], node, size, &sight);
-		ok = ok && (i ? robbed(&sight) : held(&sight, size));
+		ok = ok && (i ? robbed(&sight) : held(&sight, node, size));
 	}
 	fflush(stdout);
 	return ok;

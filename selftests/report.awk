@@ -2,7 +2,8 @@
 #
 # Reads kselftest's TAP and prints a line for each test program with how many
 # of its tests passed, failed and were skipped; and all its output if any did
-# not pass. Appends the three numbers to the file `counts`.
+# not pass. Appends the three numbers to the file `counts`. What is skipped counts
+# as failed, unless may_skip is 1.
 
 BEGIN { passed = failed = skipped = 0 }
 
@@ -31,7 +32,13 @@ function finish(program_failed)
 	program = $4
 	output = ""
 }
-/^# ok .* # SKIP/ { skipped++; next }
+/^# ok .* # SKIP/ {
+	if (may_skip)
+		skipped++
+	else
+		failed++
+	next
+}
 /^# ok / { passed++ }
 /^# not ok / { failed++ }
 /^ok / { if (program) finish(0) }
