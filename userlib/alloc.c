@@ -7,7 +7,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "internal.h"
 
@@ -22,19 +21,6 @@ static const struct backend *const backends[] = {
 };
 
 #define NR_BACKENDS (sizeof(backends) / sizeof(backends[0]))
-
-size_t page_size(void)
-{
-	return (size_t)sysconf(_SC_PAGESIZE);
-}
-
-enum verdict decline(struct allocation *alloc, enum verdict verdict, int error,
-		     enum numapin_reason reason)
-{
-	alloc->reason = reason;
-	errno = error;
-	return verdict;
-}
 
 static bool misuse(const char *words)
 {

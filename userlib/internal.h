@@ -10,8 +10,10 @@
 #ifndef NUMAPIN_INTERNAL_H
 #define NUMAPIN_INTERNAL_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <unistd.h>
 
 #include "numapin.h"
 
@@ -69,16 +71,24 @@ extern const struct backend backend_module;
 extern const struct backend backend_mbind;
 extern const struct backend backend_none;
 
-size_t page_size(void);
+static inline size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Sets errno and the reason; returns @verdict. */
+static inline enum verdict decline(struct allocation *alloc, enum verdict verdict, int error,
+				   enum numapin_reason reason)
+{
+	alloc->reason = reason;
+	errno = error;
+	return verdict;
+}
 
 /* backend-none.c: what backends have in common */
 enum verdict map_anonymous(struct allocation *alloc);
 void touch(char *addr, size_t bytes);
 int unmap(void *addr, size_t bytes);
-
-/* Sets errno and the reason; returns @verdict. */
-enum verdict decline(struct allocation *alloc, enum verdict verdict, int error,
-		     enum numapin_reason reason);
 
 /**
  * struct record - memory that the library allocated and has not freed
