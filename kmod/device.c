@@ -65,8 +65,6 @@ static int numapin_open(struct inode *inode, struct file *file)
 
 	file->private_data = region;
 	file->f_mapping = region->inode->i_mapping;
-	/* Writing to memory is not writing to the device's inode. */
-	file->f_mode |= FMODE_NOCMTIME;
 	return 0;
 
 err_free:

@@ -64,6 +64,26 @@ TEST_F(region, is_on_node)
 	EXPECT_LT(0, pages_elsewhere(self->addr, variant->bytes, !variant->node));
 }
 
+/* Nor do they go, for those who may ask: root, as this test is. */
+TEST_F(region, does_not_move)
+{
+	struct bitmask *here = numa_allocate_nodemask(), *there = numa_allocate_nodemask();
+	int other = !variant->node, status;
+	void *page = self->addr;
+
+	numa_bitmask_setbit(here, variant->node);
+	numa_bitmask_setbit(there, other);
+	ASSERT_EQ(0, numa_move_pages(0, 1, &page, &other, &status, MPOL_MF_MOVE_ALL));
+	EXPECT_EQ(-EFAULT, status);
+	EXPECT_LE(0, numa_migrate_pages(0, here, there));
+	EXPECT_EQ(-1, mbind(self->addr, variant->bytes, MPOL_BIND, there->maskp, there->size + 1,
+			    MPOL_MF_MOVE_ALL));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_EQ(0, pages_elsewhere(self->addr, variant->bytes, variant->node));
+	numa_bitmask_free(here);
+	numa_bitmask_free(there);
+}
+
 TEST_F(region, is_zeroed_and_keeps_what_is_written)
 {
 	const size_t words = whole_pages(variant->bytes) / sizeof(uint64_t);
