@@ -26,7 +26,10 @@
 static struct numapin_node *numapin_nodes[MAX_NUMNODES];
 static dev_t numapin_devt;
 static struct cdev numapin_cdev;
+
+/* Mounted while a file is open; simple_pin_fs() has the lock for both. */
 static struct vfsmount *numapin_mnt;
+static int numapin_mnt_count;
 
 static int numapin_init_fs_context(struct fs_context *fc)
 {
@@ -34,11 +37,13 @@ static int numapin_init_fs_context(struct fs_context *fc)
 }
 
 /*
- * No owner: the mount would hold the module for ever. Whatever uses the file
- * system is an open file of a node device, and that holds the module.
+ * Mounted only while a file is open, since the mount holds the module. It must:
+ * who walks all superblocks may put the last reference to one, and use its
+ * type, after it was unmounted.
  */
 static struct file_system_type numapin_fs_type = {
 	.name			= "numapin",
+	.owner			= THIS_MODULE,
 	.init_fs_context	= numapin_init_fs_context,
 	.kill_sb		= kill_anon_super,
 };
@@ -54,10 +59,13 @@ static int numapin_open(struct inode *inode, struct file *file)
 	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return -ENOMEM;
+	rc = simple_pin_fs(&numapin_fs_type, &numapin_mnt, &numapin_mnt_count);
+	if (rc)
+		goto err_free;
 	region->inode = alloc_anon_inode(numapin_mnt->mnt_sb);
 	if (IS_ERR(region->inode)) {
 		rc = PTR_ERR(region->inode);
-		goto err_free;
+		goto err_unpin;
 	}
 	region->node = node;
 	/* Below any zone that user memory migrates to: it does not migrate. */
@@ -67,6 +75,8 @@ static int numapin_open(struct inode *inode, struct file *file)
 	file->f_mapping = region->inode->i_mapping;
 	return 0;
 
+err_unpin:
+	simple_release_fs(&numapin_mnt, &numapin_mnt_count);
 err_free:
 	kfree(region);
 	return rc;
@@ -79,6 +89,7 @@ static int numapin_release(struct inode *inode, struct file *file)
 	if (numapin_region_ready(region))
 		numapin_region_abandon(region);
 	iput(region->inode);
+	simple_release_fs(&numapin_mnt, &numapin_mnt_count);
 	kfree(region);
 	return 0;
 }
@@ -169,6 +180,23 @@ static int numapin_create_node(int nid)
 	return PTR_ERR_OR_ZERO(dev);
 }
 
+/*
+ * get_mempolicy(2) may be about to put a reference that it took. That can take
+ * it as long as a user likes; then the node is leaked, which costs less than an
+ * unloading that hangs.
+ */
+static bool policy_is_unused(const struct mempolicy *policy)
+{
+	int tries;
+
+	for (tries = 0; tries < 50; tries++) {
+		if (atomic_read_acquire(&policy->refcnt) == 1)
+			return true;
+		msleep(20);
+	}
+	return false;
+}
+
 static void numapin_destroy_nodes(void)
 {
 	struct numapin_node *node;
@@ -180,10 +208,8 @@ static void numapin_destroy_nodes(void)
 			continue;
 		device_destroy(&numapin_class,
 			       MKDEV(MAJOR(numapin_devt), nid));
-		/* get_mempolicy(2) may be about to put what it read. */
-		while (atomic_read(&node->policy.refcnt) > 1)
-			msleep(20);
-		kfree(node);
+		if (policy_is_unused(&node->policy))
+			kfree(node);
 	}
 }
 
@@ -205,19 +231,19 @@ static int __init numapin_init(void)
 {
 	int rc;
 
-	numapin_mnt = kern_mount(&numapin_fs_type);
-	if (IS_ERR(numapin_mnt))
-		return PTR_ERR(numapin_mnt);
 	rc = class_register(&numapin_class);
 	if (rc)
-		goto err_mnt;
+		return rc;
 	rc = alloc_chrdev_region(&numapin_devt, 0, MAX_NUMNODES, "numapin");
 	if (rc)
 		goto err_class;
 	rc = numapin_create_nodes();
 	if (rc)
 		goto err_chrdev;
-	/* Last, when all there is to open is there. */
+	/*
+	 * Last, for what was opened would outlive an init that fails. Until
+	 * then opening is ENXIO, also for who hears of the devices first.
+	 */
 	cdev_init(&numapin_cdev, &numapin_fops);
 	numapin_cdev.owner = THIS_MODULE;
 	rc = cdev_add(&numapin_cdev, numapin_devt, MAX_NUMNODES);
@@ -231,8 +257,6 @@ err_chrdev:
 	unregister_chrdev_region(numapin_devt, MAX_NUMNODES);
 err_class:
 	class_unregister(&numapin_class);
-err_mnt:
-	kern_unmount(numapin_mnt);
 	return rc;
 }
 
@@ -242,7 +266,6 @@ static void __exit numapin_exit(void)
 	numapin_destroy_nodes();
 	unregister_chrdev_region(numapin_devt, MAX_NUMNODES);
 	class_unregister(&numapin_class);
-	kern_unmount(numapin_mnt);
 }
 
 module_init(numapin_init);

@@ -4,6 +4,7 @@
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/sizes.h>
 #include <linux/uaccess.h>
 
 #include "numapin.h"
@@ -200,7 +201,7 @@ long numapin_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -EFAULT;
 	if (call.user_size < op->min_size)
 		return -EINVAL;
-	if (call.user_size > PAGE_SIZE)
+	if (call.user_size > SZ_4K)
 		return -E2BIG;
 	rc = copy_struct_from_user(&call.info, op->size, call.user,
 				   call.user_size);

@@ -146,15 +146,16 @@ int numapin_mmap(struct file *file, struct vm_area_struct *vma)
 int numapin_locate(unsigned long addr, unsigned int nr_pages, s32 *nodes)
 {
 	struct mm_struct *mm = current->mm;
-	struct vm_area_struct *vma;
+	struct vm_area_struct *vma = NULL;
 	struct page *page;
 	unsigned int i;
 	int rc = 0;
 
-	if (mmap_read_lock_killable(mm))
+	if (fatal_signal_pending(current) || mmap_read_lock_killable(mm))
 		return -EINTR;
 	for (i = 0; i < nr_pages; i++, addr += PAGE_SIZE) {
-		vma = vma_lookup(mm, addr);
+		if (!vma || addr >= vma->vm_end)
+			vma = vma_lookup(mm, addr);
 		if (!vma || vma->vm_ops != &numapin_vm_ops) {
 			rc = -ENXIO;
 			break;

@@ -47,7 +47,7 @@ struct numapin_node {
 /**
  * enum numapin_region_state - how far a region is
  * @NUMAPIN_REGION_EMPTY: It has no pages
- * @NUMAPIN_REGION_FILLING: The one that brought it here is making its pages
+ * @NUMAPIN_REGION_FILLING: The task that brought it here is making its pages
  * @NUMAPIN_REGION_READY: It has all its pages, until it ends
  */
 enum numapin_region_state {
@@ -67,13 +67,14 @@ enum numapin_region_state {
  *           a page of PAGE_SIZE never precedes one
  * @huge: The @nr_huge huge pages
  * @small: The pages after them
+ * @nr_small: How many those are
  *
  * Lifetime: from open to release of the file, which every mapping has a
  * reference to.
  *
- * Lock rules: no lock. @node and @inode do not change. Whoever moves @state
- * from EMPTY to FILLING owns the rest, alone, until he moves it on to READY or
- * back. When READY, nothing changes any more and anyone with a reference to
+ * Lock rules: no lock. @node and @inode do not change. The task that moves
+ * @state from EMPTY to FILLING owns the rest, alone, until it moves it on to
+ * READY or back. When READY, nothing changes any more and anyone with a reference to
  * the file may read. A lock would have to be held both in mmap(), under
  * mmap_lock, and around ALLOC's reply, which may fault and take mmap_lock.
  */
@@ -83,6 +84,7 @@ struct numapin_region {
 	atomic_t state;
 	unsigned long nr_pages;
 	unsigned long nr_huge;
+	unsigned long nr_small;
 	struct folio **huge;
 	struct page **small;
 };

@@ -3,6 +3,7 @@
  * A region's pages: allocated on the node or not at all, found, freed.
  */
 #include <linux/cpuset.h>
+#include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -40,6 +41,18 @@ static unsigned long zone_free(struct zone *zone)
 	return zone_page_state(zone, NR_FREE_PAGES);
 }
 
+/* Where the region's huge pages end and its small ones begin. */
+static pgoff_t first_small(const struct numapin_region *region)
+{
+	return region->nr_huge << HPAGE_PMD_ORDER;
+}
+
+/* Bytes of the pages that the region has so far. */
+static u64 region_held(const struct numapin_region *region)
+{
+	return (u64)(first_small(region) + region->nr_small) << PAGE_SHIFT;
+}
+
 static int refuse(struct numapin_request *req, int error,
 		  enum numapin_cause cause, u64 available)
 {
@@ -48,20 +61,30 @@ static int refuse(struct numapin_request *req, int error,
 	return error;
 }
 
+/* Whether the caller may have memory of the node, and the node has any. */
+static int check_node(int nid, struct numapin_request *req)
+{
+	if (!node_state(nid, N_NORMAL_MEMORY))
+		return refuse(req, -ENODEV, NUMAPIN_CAUSE_NODE_GONE, 0);
+	if (!node_isset(nid, cpuset_current_mems_allowed))
+		return refuse(req, -EPERM, NUMAPIN_CAUSE_CPUSET, 0);
+	return 0;
+}
+
 /* What can be said of a request before any memory is touched for it. */
 static int check_request(int nid, struct numapin_request *req)
 {
 	u64 all;
+	int rc;
 
 	if (!req->length)
 		return -EINVAL;
 	if ((req->flags & NUMAPIN_ALLOC_HUGE) &&
 	    !IS_ALIGNED(req->length, HPAGE_PMD_SIZE))
 		return -EINVAL;
-	if (!node_state(nid, N_NORMAL_MEMORY))
-		return refuse(req, -ENODEV, NUMAPIN_CAUSE_NODE_GONE, 0);
-	if (!node_isset(nid, cpuset_current_mems_allowed))
-		return refuse(req, -EPERM, NUMAPIN_CAUSE_CPUSET, 0);
+	rc = check_node(nid, req);
+	if (rc)
+		return rc;
 	all = node_bytes(nid, zone_managed_pages);
 	if (req->length > all)
 		return refuse(req, -ENOMEM, NUMAPIN_CAUSE_TOO_LARGE, all);
@@ -80,42 +103,73 @@ static struct folio *alloc_folio(int nid, gfp_t gfp, unsigned int order)
 	return folio;
 }
 
-/* What alloc_folio() gives, or NULL and the cause in @req. */
-static struct folio *alloc_folio_or_refuse(int nid, unsigned int order,
+/* Why alloc_folio() fails: an errno, and the cause in @req; 0 if it need not. */
+static int judge_folio(const struct numapin_region *region, unsigned int order,
+		       struct numapin_request *req)
+{
+	int nid = region->node->nid;
+	struct folio *folio;
+	int rc;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	/* Either may have changed since the request was checked. */
+	rc = check_node(nid, req);
+	if (rc)
+		return rc;
+
+	/* Is it the node, or the cgroup's charge? */
+	folio = alloc_folio(nid, NUMAPIN_GFP & ~__GFP_ACCOUNT, order);
+	if (folio) {
+		folio_put(folio);
+		return 0;
+	}
+	/* What the region holds will be free again, as it was before. */
+	return refuse(req, -ENOMEM,
+		      order ? NUMAPIN_CAUSE_NO_HUGE_PAGE :
+			      NUMAPIN_CAUSE_NODE_FULL,
+		      node_bytes(nid, zone_free) + region_held(region));
+}
+
+/* What alloc_folio() gives; or an ERR_PTR, and the cause in @req. */
+static struct folio *alloc_folio_or_refuse(const struct numapin_region *region,
+					   unsigned int order,
 					   struct numapin_request *req)
 {
-	enum numapin_cause cause = order ? NUMAPIN_CAUSE_NO_HUGE_PAGE :
-					   NUMAPIN_CAUSE_NODE_FULL;
+	int nid = region->node->nid;
 	struct folio *folio;
+	int rc;
 
 	folio = alloc_folio(nid, NUMAPIN_GFP, order);
 	if (folio)
 		return folio;
-
-	/* Is it the node, or the cgroup's charge? */
-	folio = alloc_folio(nid, NUMAPIN_GFP & ~__GFP_ACCOUNT, order);
-	if (!folio) {
-		refuse(req, -ENOMEM, cause, node_bytes(nid, zone_free));
-		return NULL;
-	}
-	folio_put(folio);
-
-	/* Neither, if reclaim was late. */
+	rc = judge_folio(region, order, req);
+	if (rc)
+		return ERR_PTR(rc);
+	/* If it is not the cgroup, then reclaim was merely late. */
 	folio = alloc_folio(nid, NUMAPIN_GFP, order);
-	if (!folio)
-		refuse(req, -ENOMEM, NUMAPIN_CAUSE_CGROUP, 0);
-	return folio;
+	if (folio)
+		return folio;
+	return ERR_PTR(refuse(req, -ENOMEM, NUMAPIN_CAUSE_CGROUP, 0));
 }
 
-/* A table of @nr pointers for the region's pages. */
+/*
+ * A table of @nr pointers for the region's pages. It is charged as they are,
+ * and like them must not be answered by the OOM killer.
+ */
 static void *alloc_table(unsigned long nr, struct numapin_request *req)
 {
-	void *table = kvcalloc(nr, sizeof(void *),
-			       GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	const gfp_t gfp = GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	void *table;
 
-	if (!table)
-		refuse(req, -ENOMEM, NUMAPIN_CAUSE_BOOKKEEPING, 0);
-	return table;
+	table = kvcalloc(nr, sizeof(void *), gfp | __GFP_ACCOUNT);
+	if (table)
+		return table;
+	table = kvcalloc(nr, sizeof(void *), gfp);
+	refuse(req, -ENOMEM, table ? NUMAPIN_CAUSE_CGROUP :
+				     NUMAPIN_CAUSE_BOOKKEEPING, 0);
+	kvfree(table);
+	return NULL;
 }
 
 /* Huge pages from the start of the region, for as long as they can be had. */
@@ -123,7 +177,6 @@ static int fill_huge(struct numapin_region *region,
 		     struct numapin_request *req)
 {
 	unsigned long wanted = region->nr_pages >> HPAGE_PMD_ORDER;
-	int nid = region->node->nid;
 	struct folio *folio;
 
 	if (!wanted || (req->flags & NUMAPIN_ALLOC_NO_HUGE))
@@ -136,33 +189,28 @@ static int fill_huge(struct numapin_region *region,
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		if (req->flags & NUMAPIN_ALLOC_HUGE)
-			folio = alloc_folio_or_refuse(nid, HPAGE_PMD_ORDER, req);
+			folio = alloc_folio_or_refuse(region, HPAGE_PMD_ORDER,
+						      req);
 		else
-			folio = alloc_folio(nid, NUMAPIN_GFP, HPAGE_PMD_ORDER);
+			folio = alloc_folio(region->node->nid, NUMAPIN_GFP,
+					    HPAGE_PMD_ORDER);
 		if (!folio)
 			break;
+		if (IS_ERR(folio))
+			return PTR_ERR(folio);
 		/* Stale after allocation, and the core maps a PMD by it. */
-		folio->index = region->nr_huge << HPAGE_PMD_ORDER;
+		folio->index = first_small(region);
 		region->huge[region->nr_huge++] = folio;
 		cond_resched();
 	}
-	if (region->nr_huge < wanted && (req->flags & NUMAPIN_ALLOC_HUGE))
-		return fatal_signal_pending(current) ? -EINTR : -ENOMEM;
 	return 0;
-}
-
-/* Where the region's huge pages end and its small ones begin. */
-static pgoff_t first_small(const struct numapin_region *region)
-{
-	return region->nr_huge << HPAGE_PMD_ORDER;
 }
 
 /* Pages of PAGE_SIZE for what fill_huge() left. */
 static int fill_small(struct numapin_region *region,
 		      struct numapin_request *req)
 {
-	unsigned long i, wanted = region->nr_pages - first_small(region);
-	int nid = region->node->nid;
+	unsigned long wanted = region->nr_pages - first_small(region);
 	struct folio *folio;
 
 	if (!wanted)
@@ -171,14 +219,14 @@ static int fill_small(struct numapin_region *region,
 	if (!region->small)
 		return -ENOMEM;
 
-	for (i = 0; i < wanted; i++) {
+	while (region->nr_small < wanted) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		folio = alloc_folio_or_refuse(nid, 0, req);
-		if (!folio)
-			return fatal_signal_pending(current) ? -EINTR : -ENOMEM;
-		folio->index = first_small(region) + i;
-		region->small[i] = &folio->page;
+		folio = alloc_folio_or_refuse(region, 0, req);
+		if (IS_ERR(folio))
+			return PTR_ERR(folio);
+		folio->index = first_small(region) + region->nr_small;
+		region->small[region->nr_small++] = &folio->page;
 		cond_resched();
 	}
 	return 0;
@@ -187,13 +235,13 @@ static int fill_small(struct numapin_region *region,
 /* Frees what fill_huge() and fill_small() made, however far they came. */
 static void free_pages_of(struct numapin_region *region)
 {
-	unsigned long i, nr_small = region->nr_pages - first_small(region);
+	unsigned long i;
 
 	for (i = 0; i < region->nr_huge; i++) {
 		folio_put(region->huge[i]);
 		cond_resched();
 	}
-	for (i = 0; region->small && i < nr_small && region->small[i]; i++) {
+	for (i = 0; i < region->nr_small; i++) {
 		put_page(region->small[i]);
 		cond_resched();
 	}
@@ -202,6 +250,7 @@ static void free_pages_of(struct numapin_region *region)
 	region->huge = NULL;
 	region->small = NULL;
 	region->nr_huge = 0;
+	region->nr_small = 0;
 	region->nr_pages = 0;
 }
 

@@ -2,9 +2,9 @@
 /* Compiles on every kernel: where it does not, the probes are broken. */
 #include <linux/module.h>
 
-int always(struct module *module);
+const char *always(struct module *module);
 
-int always(struct module *module)
+const char *always(struct module *module)
 {
-	return module_refcount(module);
+	return module->name;
 }

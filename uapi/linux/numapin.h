@@ -23,15 +23,24 @@
  *  - EBUSY where another thread is in the middle of making the region.
  *  - A mapping cannot grow: mremap() to a larger size is EFAULT.
  *  - mbind() on the mapping is EPERM: its pages have their node. (To
- *    MPOL_DEFAULT it succeeds and does nothing.)
+ *    MPOL_DEFAULT it succeeds and does nothing; with MPOL_MF_STRICT alone it is
+ *    EIO, as for any memory that is elsewhere.)
+ *  - As for any device, MAP_SHARED of a file open for writing alone is EACCES.
+ *  - mmap() makes a region under the lock of the caller's address space, where
+ *    other threads' page faults wait for it: large ones are better made by ALLOC.
+ *
+ * What regions are not good for: futexes that processes share. Those of
+ * PTHREAD_PROCESS_SHARED are EFAULT, since the kernel names them by the file
+ * that a page belongs to, and these pages belong to none. (Futexes that are
+ * private to a process work.)
  *
  * ioctls: every argument is a pointer to a struct, at any alignment, whose
  * first member is its size. A struct may be shorter than the kernel's, down to
  * the end of its last required input (EINVAL below that), or longer, where
  * what the kernel does not know is zero (E2BIG otherwise, and for a size above
- * 4096). Unknown flags and reserved space that is not zero are EINVAL. Members
- * named out_ are written by the kernel, the others are not. A failed call
- * changes nothing but the out_ members of the struct.
+ * 4096). Unknown flags and reserved space that is not zero are EINVAL. The
+ * kernel writes members named out_, and the others back as it read them. A
+ * failed call changes nothing else.
  *
  * Errors of every ioctl:
  *  - EFAULT: the struct, or what it points to, cannot be read or written.
@@ -79,7 +88,8 @@ enum numapin_alloc_flags {
  * @NUMAPIN_CAUSE_NODE_GONE: ENODEV: the node has no memory for the kernel any
  *                           more: it went offline, or it is all ZONE_MOVABLE.
  * @NUMAPIN_CAUSE_BOOKKEEPING: ENOMEM: no memory for the region's own tables,
- *                             on whichever node.
+ *                             on whichever node; or it would have over 1 TiB
+ *                             on 4 KiB pages.
  */
 enum numapin_cause {
 	NUMAPIN_CAUSE_NONE		= 0,
@@ -129,8 +139,9 @@ struct numapin_info {
  * @out_length: Bytes of the region, 0 on failure
  * @out_huge_bytes: How many of @out_length are on 2 MiB pages
  * @out_available: On failure, in bytes: for NODE_FULL and NO_HUGE_PAGE what
- *                 the node has free, for TOO_LARGE what it has at all; 0 for
- *                 every other cause
+ *                 the node has free again now that this failed, of which it
+ *                 keeps a little for itself; for TOO_LARGE what it has at
+ *                 all; 0 for every other cause
  * @out_cause: On failure enum numapin_cause, else %NUMAPIN_CAUSE_NONE
  * @out_node: The node of this device, which is where the pages are
  *
@@ -138,8 +149,9 @@ struct numapin_info {
  * and was checked to be on the node. The out_ members are written for every
  * error but EFAULT, EINVAL and E2BIG.
  *
- * No allocation is answered by an OOM kill, and no signal interrupts one but
- * a fatal one. "Page" is the kernel's: 4 KiB and 2 MiB are x86's.
+ * ALLOC is not answered by an OOM kill, and no signal interrupts it but a
+ * fatal one. (mmap() needs page tables, which the kernel allocates as for any
+ * other mapping.) "Page" is the kernel's: 4 KiB and 2 MiB are x86's.
  *
  * Errors:
  *  - EBADF: the file is not open for writing.
@@ -178,7 +190,8 @@ struct numapin_alloc {
  *
  * Errors:
  *  - EINTR: a fatal signal. Some of @nodes may have been written.
- *  - EINVAL: @addr or @length is unaligned or @length 0, or the range wraps.
+ *  - EINVAL: @addr or @length is unaligned or @length 0, or the range wraps
+ *    or ends above what a process can have.
  *  - ENXIO: a page of the range is not mapped from a node device. Some of
  *    @nodes may have been written.
  */
