@@ -88,12 +88,12 @@ static const struct backend *try_backends(struct allocation *alloc)
 
 	if (!forced && errno)
 		return NULL;
+	if (forced && forced != &backend_module)
+		decline(alloc, ABSENT, EOPNOTSUPP, NUMAPIN_REASON_FORCED);
 	for (i = 0; i < NR_BACKENDS; i++) {
 		backend = backends[i];
 		if (forced && backend != forced)
 			continue;
-		if (forced == &backend_none)
-			decline(alloc, ABSENT, EOPNOTSUPP, NUMAPIN_REASON_FORCED);
 		/* What errno and the reason say is the last absent backend's. */
 		if (backend->outcome == NUMAPIN_UNBOUND && (alloc->flags & NUMAPIN_STRICT))
 			break;
@@ -193,7 +193,8 @@ PUBLIC long numapin_locate(const void *addr, size_t size, int *nodes, size_t cou
 	const size_t page = page_size();
 	uintptr_t first = (uintptr_t)addr & ~(page - 1);
 	uintptr_t last = (uintptr_t)addr + size - 1;
-	size_t i, pages;
+	size_t pages;
+	int error;
 
 	if (!size || last < (uintptr_t)addr) {
 		errno = EINVAL;
@@ -205,13 +206,15 @@ PUBLIC long numapin_locate(const void *addr, size_t size, int *nodes, size_t cou
 		return -1;
 	}
 	/* The kernel's own call first: the module is not its own best witness. */
-	for (i = NR_BACKENDS; i-- > 0;) {
-		if (!backends[i]->locate)
-			continue;
-		if (!backends[i]->locate((const char *)first, pages, nodes))
+	if (!backend_mbind.locate((const char *)first, pages, nodes))
+		return (long)pages;
+	error = errno;
+	if (error == EPERM || error == ENOSYS) {
+		if (!backend_module.locate((const char *)first, pages, nodes))
 			return (long)pages;
-		if (errno != EPERM && errno != ENOSYS)
-			break;
+		if (errno != ENODEV)
+			error = errno;
 	}
+	errno = error;
 	return -1;
 }

@@ -20,6 +20,14 @@
 /* Pages that the kernel is asked for at a time */
 #define BATCH 512
 
+/* More than any kernel has been built for */
+#define MAX_NODES 4096
+
+#define BITS_PER_LONG (8 * (int)sizeof(long))
+
+/* KiB that a node keeps free for itself, at most: its watermarks */
+#define KEEPS_AT_MOST (256ll << 10)
+
 /* What it means that a system call of placement failed. */
 static enum verdict judge_call(struct allocation *alloc, int error)
 {
@@ -33,39 +41,57 @@ static enum verdict judge_call(struct allocation *alloc, int error)
 	}
 }
 
-/* Whether the cpuset has the node. (numa_get_mems_allowed() prints if it fails.) */
-static enum verdict check_cpuset(struct allocation *alloc)
-{
-	struct bitmask *allowed = numa_allocate_nodemask();
-	int rc, error;
-	bool ok;
+/* A set of nodes. libnuma's own end the process where malloc() fails. */
+struct node_mask {
+	unsigned long bits[MAX_NODES / BITS_PER_LONG];
+};
 
-	rc = get_mempolicy(NULL, allowed->maskp, allowed->size + 1, NULL, MPOL_F_MEMS_ALLOWED);
-	error = errno;
-	ok = numa_bitmask_isbitset(allowed, alloc->node);
-	numa_bitmask_free(allowed);
-	if (rc)
-		return judge_call(alloc, error);
-	if (!ok)
-		return decline(alloc, REFUSED, EPERM, NUMAPIN_REASON_CPUSET);
-	return GRANTED;
+static void mask_set(struct node_mask *mask, int node)
+{
+	mask->bits[node / BITS_PER_LONG] |= 1ul << node % BITS_PER_LONG;
+}
+
+static bool mask_has(const struct node_mask *mask, int node)
+{
+	return mask->bits[node / BITS_PER_LONG] >> node % BITS_PER_LONG & 1;
+}
+
+/* Bytes that the node has; and what it means where that is not to be known. */
+static enum verdict node_size(struct allocation *alloc, size_t *size)
+{
+	long long bytes;
+
+	errno = 0;
+	bytes = alloc->node < MAX_NODES ? numa_node_size64(alloc->node, NULL) : 0;
+	if (bytes > 0) {
+		*size = bytes;
+		return GRANTED;
+	}
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+		return decline(alloc, REFUSED, errno, NUMAPIN_REASON_NONE);
+	if (access("/sys/devices/system/node", F_OK))
+		return decline(alloc, ABSENT, ENOSYS, NUMAPIN_REASON_NO_NUMA);
+	return decline(alloc, ABSENT, ENODEV, NUMAPIN_REASON_NO_NODE);
 }
 
 /* Whether memory can be bound to the node at all, and would fit. */
 static enum verdict check_node(struct allocation *alloc)
 {
+	struct node_mask allowed = { 0 };
 	enum verdict verdict;
-	long long size;
+	size_t size;
 
 	if (numa_available() < 0)
 		return judge_call(alloc, errno == EPERM ? EPERM : ENOSYS);
-	size = numa_node_size64(alloc->node, NULL);
-	if (size <= 0)
-		return decline(alloc, ABSENT, ENODEV, NUMAPIN_REASON_NO_NODE);
-	verdict = check_cpuset(alloc);
+	verdict = node_size(alloc, &size);
 	if (verdict != GRANTED)
 		return verdict;
-	if (alloc->bytes > (unsigned long long)size) {
+	/* (numa_get_mems_allowed() prints where it fails.) */
+	if (get_mempolicy(NULL, allowed.bits, MAX_NODES, NULL, MPOL_F_MEMS_ALLOWED))
+		return judge_call(alloc, errno);
+	if (!mask_has(&allowed, alloc->node))
+		return decline(alloc, REFUSED, EPERM, NUMAPIN_REASON_CPUSET);
+	if (alloc->bytes > size) {
 		alloc->available = size;
 		return decline(alloc, REFUSED, ENOMEM, NUMAPIN_REASON_TOO_LARGE);
 	}
@@ -75,15 +101,13 @@ static enum verdict check_node(struct allocation *alloc)
 /* Sets the policy of the whole allocation. */
 static enum verdict set_policy(struct allocation *alloc, int mode)
 {
-	struct bitmask *nodes = numa_allocate_nodemask();
-	int rc, error;
+	struct node_mask mask = { 0 };
 
-	numa_bitmask_setbit(nodes, alloc->node);
+	mask_set(&mask, alloc->node);
 	/* The kernel reads one bit less than it is told. */
-	rc = mbind(alloc->addr, alloc->bytes, mode, nodes->maskp, nodes->size + 1, 0);
-	error = errno;
-	numa_bitmask_free(nodes);
-	return rc ? judge_call(alloc, error) : GRANTED;
+	if (mbind(alloc->addr, alloc->bytes, mode, mask.bits, MAX_NODES + 1, 0))
+		return judge_call(alloc, errno);
+	return GRANTED;
 }
 
 /*
@@ -129,10 +153,10 @@ static long strays(const char *addr, size_t bytes, int node)
 	return found;
 }
 
-/* Bytes that the node has free or in page cache, less what it will not give up. */
+/* Bytes that the node has free or in page cache, less what it keeps for itself. */
 static long long node_room(int node)
 {
-	long long kib, total = 0, room = 0;
+	long long kib, keeps, total = 0, room = 0;
 	char path[64], line[128], key[32];
 	FILE *meminfo;
 
@@ -149,7 +173,8 @@ static long long node_room(int node)
 	}
 	if (meminfo)
 		fclose(meminfo);
-	return (room - total / 32) * 1024;
+	keeps = total / 32 < KEEPS_AT_MOST ? total / 32 : KEEPS_AT_MOST;
+	return (room - keeps) * 1024;
 }
 
 /* Tells the kernel to move pages to the node. Whatever it says: strays() finds out. */
@@ -178,7 +203,7 @@ static void move(const char *addr, size_t bytes, int node)
 static long fetch_strays(char *addr, size_t bytes, int node, long astray)
 {
 	for (int tries = 0; astray > 0 && tries < 4; tries++) {
-		if (node_room(node) < (long long)bytes)
+		if (node_room(node) < astray * (long long)page_size())
 			break;
 		move(addr, bytes, node);
 		touch(addr, bytes);
@@ -187,15 +212,11 @@ static long fetch_strays(char *addr, size_t bytes, int node, long astray)
 	return astray;
 }
 
-static enum verdict place_slice(struct allocation *alloc, char *addr, size_t bytes)
+/* What strays() says, as a verdict. */
+static enum verdict judge_strays(struct allocation *alloc, long astray)
 {
 	long long available = 0;
-	long astray;
 
-	touch(addr, bytes);
-	astray = strays(addr, bytes, alloc->node);
-	if (astray > 0)
-		astray = fetch_strays(addr, bytes, alloc->node, astray);
 	if (!astray)
 		return GRANTED;
 	if (astray < 0)
@@ -203,6 +224,22 @@ static enum verdict place_slice(struct allocation *alloc, char *addr, size_t byt
 	numa_node_size64(alloc->node, &available);
 	alloc->available = available;
 	return decline(alloc, REFUSED, ENOMEM, NUMAPIN_REASON_NODE_FULL);
+}
+
+static enum verdict place_slice(struct allocation *alloc, char *addr, size_t bytes)
+{
+	enum verdict verdict;
+	long astray;
+
+	/* Where the other nodes are full too, or there are none */
+	verdict = check_memory(alloc, bytes);
+	if (verdict != GRANTED)
+		return verdict;
+	touch(addr, bytes);
+	astray = strays(addr, bytes, alloc->node);
+	if (astray > 0)
+		astray = fetch_strays(addr, bytes, alloc->node, astray);
+	return judge_strays(alloc, astray);
 }
 
 static enum verdict place(struct allocation *alloc)
@@ -217,6 +254,12 @@ static enum verdict place(struct allocation *alloc)
 	}
 	if (verdict == GRANTED)
 		verdict = set_policy(alloc, MPOL_BIND);
+	/* What was placed so far will be free again. */
+	if (verdict == REFUSED && alloc->reason == NUMAPIN_REASON_NODE_FULL)
+		alloc->available += done;
+	/* Until it was bound, what was in place could be swapped or moved. */
+	if (verdict == GRANTED)
+		verdict = judge_strays(alloc, strays(alloc->addr, alloc->bytes, alloc->node));
 	return verdict;
 }
 

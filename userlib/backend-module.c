@@ -89,16 +89,29 @@ static enum verdict alloc_region(struct allocation *alloc, int fd)
 	return GRANTED;
 }
 
+static enum verdict judge_mapping(struct allocation *alloc, int error)
+{
+	return decline(alloc, REFUSED, error,
+		       error == ENOMEM ? NUMAPIN_REASON_NO_MEMORY : NUMAPIN_REASON_NONE);
+}
+
 /* Maps the region of @fd so that no page fault is left to take. */
 static enum verdict map_region(struct allocation *alloc, int fd)
 {
-	/* A region without huge pages is mapped whole by mmap() itself. */
-	const int populate = alloc->huge_bytes ? MAP_POPULATE : 0;
+	int error;
 
-	alloc->addr = mmap(NULL, alloc->bytes, PROT_READ | PROT_WRITE,
-			   MAP_SHARED | populate, fd, 0);
+	alloc->addr = mmap(NULL, alloc->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (alloc->addr == MAP_FAILED)
-		return decline(alloc, REFUSED, errno, NUMAPIN_REASON_NO_MEMORY);
+		return judge_mapping(alloc, errno);
+	/*
+	 * A region without huge pages is mapped whole by mmap() itself. Not
+	 * MAP_POPULATE, which does not tell if it fails.
+	 */
+	if (alloc->huge_bytes && madvise(alloc->addr, alloc->bytes, MADV_POPULATE_READ)) {
+		error = errno;
+		unmap(alloc->addr, alloc->bytes);
+		return judge_mapping(alloc, error);
+	}
 	return GRANTED;
 }
 
@@ -120,7 +133,7 @@ static enum verdict module_alloc(struct allocation *alloc)
 	return verdict;
 }
 
-/* Any node device that may be opened, or -1 and EPERM. */
+/* Any node device that may be opened, or -1. */
 static int open_any(void)
 {
 	DIR *dir = opendir(DEVICES);
@@ -136,8 +149,6 @@ static int open_any(void)
 	}
 	if (dir)
 		closedir(dir);
-	if (fd < 0)
-		errno = EPERM;
 	return fd;
 }
 
@@ -152,10 +163,12 @@ static int module_locate(const char *addr, size_t count, int *nodes)
 	int fd, rc, error;
 
 	fd = open_any();
-	if (fd < 0)
+	if (fd < 0) {
+		errno = ENODEV;
 		return -1;
+	}
 	rc = ioctl(fd, NUMAPIN_IOCTL_LOCATE, &arg);
-	error = errno;
+	error = errno == ENOTTY ? ENODEV : errno;
 	close(fd);
 	errno = error;
 	return rc;

@@ -5,7 +5,10 @@
  *   alloc.c		the public functions: which backend, and what then
  *   registry.c		which memory is ours
  *   report.c		failures and warnings in words
- *   backend-*.c	a way to get memory each; all that is Linux is in these
+ *   backend-*.c	a way to get memory each
+ *   anonymous.c	memory that two of them are built on
+ *
+ * All that is Linux is in the last two.
  */
 #ifndef NUMAPIN_INTERNAL_H
 #define NUMAPIN_INTERNAL_H
@@ -57,7 +60,7 @@ enum verdict {
  * @outcome: What memory of it is
  * @alloc: Gets memory, which unmap() frees
  * @locate: Writes the node of @count pages from @addr, which is page-aligned:
- *          0, or -1 and errno
+ *          0, or -1 and errno: ENODEV where it has no means to
  */
 struct backend {
 	const char *name;
@@ -85,7 +88,8 @@ static inline enum verdict decline(struct allocation *alloc, enum verdict verdic
 	return verdict;
 }
 
-/* backend-none.c: what backends have in common */
+/* anonymous.c */
+enum verdict check_memory(struct allocation *alloc, size_t bytes);
 enum verdict map_anonymous(struct allocation *alloc);
 void touch(char *addr, size_t bytes);
 int unmap(void *addr, size_t bytes);

@@ -75,12 +75,13 @@ enum numapin_flags {
  * @NUMAPIN_REASON_MBIND_DENIED: EPERM: the process may not place memory by
  *                               mbind(2), as in a container.
  * @NUMAPIN_REASON_NO_HUGE_PROMISE: EOPNOTSUPP: NUMAPIN_HUGE without the module.
- * @NUMAPIN_REASON_FORCED: EOPNOTSUPP: NUMAPIN_BACKEND says none.
+ * @NUMAPIN_REASON_FORCED: EOPNOTSUPP: NUMAPIN_BACKEND leaves out the module,
+ *                         and for UNBOUND memory mbind too.
  * @NUMAPIN_REASON_NODE_FULL: ENOMEM: the node has not that much free.
  * @NUMAPIN_REASON_NO_HUGE_PAGE: ENOMEM: NUMAPIN_HUGE, and the node has no free
  *                               2 MiB page left.
  * @NUMAPIN_REASON_TOO_LARGE: ENOMEM: more than the node has, free or not.
- * @NUMAPIN_REASON_CGROUP: ENOMEM: the memory cgroup is at its limit.
+ * @NUMAPIN_REASON_CGROUP: ENOMEM: the memory cgroup has not that much left.
  * @NUMAPIN_REASON_CPUSET: EPERM: the cpuset does not have the node.
  * @NUMAPIN_REASON_NODE_GONE: ENODEV: the node has a device, but no memory for
  *                            the kernel any more.
@@ -168,7 +169,7 @@ int free_numa_memory(void *ptr, size_t size);
  *  EINVAL: @node is negative; @size is 0, or no multiple of 2 MiB with
  *          NUMAPIN_HUGE; @flags has unknown ones, or both NUMAPIN_HUGE and
  *          NUMAPIN_NO_HUGE; or NUMAPIN_BACKEND names no backend.
- *  EMFILE, ENFILE: the device cannot be opened for want of descriptors.
+ *  EMFILE, ENFILE: there is no descriptor left to open the device.
  *  Else as enum numapin_reason says of the receipt's reason.
  */
 void *numapin_alloc(int node, size_t size, unsigned int flags,
@@ -188,9 +189,9 @@ void *numapin_alloc(int node, size_t size, unsigned int flags,
  * Return: the number of pages, or -1 and errno:
  *  EINVAL: @size is 0, or the range wraps.
  *  ERANGE: the range touches more than @count pages.
- *  EPERM: move_pages(2) is denied, and there is no device to ask.
+ *  EPERM: move_pages(2) is denied, and there is no device that may be opened.
  *  ENXIO: it is denied, and the range is not all memory from the module.
- *  ENOSYS: the system cannot tell.
+ *  ENOSYS: the system has no move_pages(2), nor a device.
  */
 long numapin_locate(const void *addr, size_t size, int *nodes, size_t count);
 

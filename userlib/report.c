@@ -72,7 +72,7 @@ static void describe(char *words, const struct allocation *alloc, enum numapin_r
 		SAY("node %d: only the module can promise 2 MiB pages", node);
 		break;
 	case NUMAPIN_REASON_FORCED:
-		SAY("node %d: NUMAPIN_BACKEND is none", node);
+		SAY("node %d: NUMAPIN_BACKEND leaves out the module", node);
 		break;
 	case NUMAPIN_REASON_NODE_FULL:
 		SAY("node %d is full: %zu bytes asked, %zu free", node, asked, available);
@@ -85,7 +85,7 @@ static void describe(char *words, const struct allocation *alloc, enum numapin_r
 		SAY("node %d is too small: %zu bytes asked, %zu in all", node, asked, available);
 		break;
 	case NUMAPIN_REASON_CGROUP:
-		SAY("node %d: the memory cgroup is at its limit: %zu bytes asked", node, asked);
+		SAY("node %d: the memory cgroup has not %zu bytes left", node, asked);
 		break;
 	case NUMAPIN_REASON_CPUSET:
 		SAY("node %d is not in this process's cpuset", node);
