@@ -5,6 +5,7 @@
 #ifndef SELFTESTS_CGROUP_H
 #define SELFTESTS_CGROUP_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -32,7 +33,7 @@ static inline bool cgroup_enter(const char *controller, const char *file, const 
 	snprintf(path, sizeof(path), CGROUP "/%s", file);
 	snprintf(enable, sizeof(enable), "+%s", controller);
 	return write_file(CGROUPS "/cgroup.subtree_control", enable) &&
-	       !mkdir(CGROUP, 0755) && write_file(path, value) &&
+	       (!mkdir(CGROUP, 0755) || errno == EEXIST) && write_file(path, value) &&
 	       write_file(CGROUP "/cgroup.procs", "0");
 }
 

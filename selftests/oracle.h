@@ -83,6 +83,26 @@ static inline void numa_maps_line(const void *addr, char *line, size_t size)
 		line[0] = '\0';
 }
 
+/*
+ * Keeps NUMA balancing from taking page faults of this process, by a policy of
+ * the kind that it leaves alone.
+ */
+static inline bool no_hinting_faults(void)
+{
+	return !set_mempolicy(MPOL_LOCAL, NULL, 0);
+}
+
+/* Whether all bytes of whole pages, the last one too, are 0. */
+static inline bool all_zero(const void *addr, size_t bytes)
+{
+	const uint64_t *words = addr;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < whole_pages(bytes) / sizeof(*words); i++)
+		sum |= words[i];
+	return !sum;
+}
+
 /* Page faults that this process has taken. */
 static inline long page_faults(void)
 {

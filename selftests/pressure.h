@@ -1,17 +1,66 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Nodes full of what the kernel can reclaim.
+ * Nodes that are full, or full of what the kernel can reclaim.
  */
 #ifndef SELFTESTS_PRESSURE_H
 #define SELFTESTS_PRESSURE_H
 
 #include <fcntl.h>
 #include <numa.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "oracle.h"
+
+/*
+ * Whether tests may fill a node to the last page, which on a large machine
+ * takes long and on a machine in use does harm. In the test guests they may.
+ */
+static inline bool may_fill_nodes(void)
+{
+	return getenv("NUMAPIN_FILL_NODES");
+}
+
+#define NOT_TO_BE_FILLED "fills a node: only with NUMAPIN_FILL_NODES=1"
+
+/* Watches the free memory of node 0 from a thread, for the least of it. */
+struct watch {
+	pthread_t thread;
+	atomic_bool stop;
+	long long least;
+};
+
+static inline void *watch_node(void *arg)
+{
+	struct watch *watch = arg;
+
+	while (!watch->stop) {
+		long long now = node_free(0);
+
+		if (now < watch->least)
+			watch->least = now;
+		usleep(2000);
+	}
+	return NULL;
+}
+
+static inline bool watch_start(struct watch *watch)
+{
+	watch->stop = false;
+	watch->least = node_free(0);
+	return !pthread_create(&watch->thread, NULL, watch_node, watch);
+}
+
+/* The least that node 0 had free since watch_start() */
+static inline long long watch_stop(struct watch *watch)
+{
+	watch->stop = true;
+	pthread_join(watch->thread, NULL);
+	return watch->least;
+}
 
 /* The test guest's disk: all there is to read in it */
 #define DISK "/dev/vda"

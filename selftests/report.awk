@@ -5,12 +5,13 @@
 # not pass. Appends the three numbers to the file `counts`. What is skipped counts
 # as failed, unless may_skip is 1.
 
-BEGIN { passed = failed = skipped = 0 }
+BEGIN { passed = failed = skipped = plan = 0 }
 
 function finish(program_failed)
 {
-	# A program that failed without a test that did: it crashed or hung.
-	if (program_failed && !failed)
+	# A program that failed without a test that did, or that has fewer results
+	# than it planned: it crashed or hung.
+	if (!failed && (program_failed || passed + skipped != plan))
 		failed = 1
 	if (json)
 		printf "{\"machine\": \"%s\", \"program\": \"%s\", \"passed\": %d, \"failed\": %d, \"skipped\": %d}\n",
@@ -22,7 +23,7 @@ function finish(program_failed)
 		printf "%s", output
 	fflush()
 	print passed, failed, skipped >>counts
-	passed = failed = skipped = 0
+	passed = failed = skipped = plan = 0
 	program = output = ""
 }
 
@@ -32,6 +33,7 @@ function finish(program_failed)
 	program = $4
 	output = ""
 }
+/^# 1\.\.[0-9]+$/ { plan = substr($2, 4) }
 /^# ok .* # SKIP/ {
 	if (may_skip)
 		skipped++

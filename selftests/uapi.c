@@ -3,7 +3,11 @@
  * The contract of the ioctls and of mmap(): what each answers, and each error,
  * which must change nothing.
  */
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 
@@ -247,6 +251,57 @@ TEST_F(device, unknown_ioctls)
 	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, _IO(NUMAPIN_IOCTL_TYPE, 0xff), &info));
 	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, _IO(NUMAPIN_IOCTL_TYPE + 1, 0), &info));
 	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, TIOCGWINSZ, &info));
+}
+
+struct maker {
+	atomic_int go;
+	int fd;
+	int error;
+};
+
+static void *make_when_told(void *arg)
+{
+	struct maker *maker = arg;
+
+	while (!maker->go)
+		;
+	maker->error = alloc_region(maker->fd, 64 * MIB, NUMAPIN_ALLOC_NO_HUGE, NULL);
+	return NULL;
+}
+
+/* Of two threads that make one file's region, one does; the other hears of it. */
+TEST_F(device, two_make_one_region)
+{
+	int busy = 0;
+
+	for (int i = 0; i < 20 && !busy; i++) {
+		struct maker maker = { .fd = open_node(1, O_RDWR) };
+		pthread_t thread;
+		int error;
+
+		ASSERT_EQ(0, pthread_create(&thread, NULL, make_when_told, &maker));
+		maker.go = 1;
+		usleep(1000 * i);
+		error = alloc_region(maker.fd, PAGE, 0, NULL);
+		ASSERT_EQ(0, pthread_join(thread, NULL));
+		EXPECT_EQ(1, !error + !maker.error);
+		busy += error == EBUSY || maker.error == EBUSY;
+		EXPECT_EQ(1, counter(1, "regions"));
+		close(maker.fd);
+	}
+	EXPECT_LT(0, busy);
+}
+
+/* As the header says. Private ones work, for nothing of the page is asked. */
+TEST_F(device, shared_futexes_do_not_work)
+{
+	uint32_t *word = map_shared(self->fd, PAGE, 0);
+
+	ASSERT_NE(MAP_FAILED, word);
+	EXPECT_EQ(-1, syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(0, syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0));
+	munmap(word, PAGE);
 }
 
 TEST_F(device, mmap_kinds)
