@@ -21,8 +21,8 @@ all: modules userlib
 
 # A folder for each kernel, so that building for one leaves the others' modules.
 modules:
-	@mkdir -p $(modules)
-	@cp -a -u Kbuild kmod uapi $(modules)
+	@mkdir -p $(modules) && rm -rf $(modules)/kmod/probes
+	@cp -a Kbuild kmod uapi $(modules)
 	$(MAKE) -C $(KDIR) M=$(modules) modules
 	@echo "$(modules)/kmod/numapin.ko"
 
@@ -87,6 +87,9 @@ help:
 	@echo
 	@echo "run, check and lint install the Debian packages that they need, and say which."
 	@echo "run boots KERNEL ($(KERNEL)). Debian's kernels are kept in ~/.cache/numapin."
+
+# Steps install packages and fetch kernels that the next ones need.
+.NOTPARALLEL:
 
 .PHONY: all modules modules_install userlib selftests examples guest-deps guest-modules \
 	run check lint install clean help
