@@ -164,7 +164,7 @@ TEST_F(node, killed_while_allocating)
 	pid = fork();
 	if (!pid)
 		fill_and_sleep(bytes);
-	while (left > self->free[1] - bytes / 4) {
+	while (left > self->free[1] - bytes / 8) {
 		ASSERT_EQ(0, waitpid(pid, &status, WNOHANG));
 		left = node_free(1);
 	}
@@ -173,7 +173,7 @@ TEST_F(node, killed_while_allocating)
 		if (node_free(1) < left)
 			left = node_free(1);
 	EXPECT_TRUE(WIFSIGNALED(status));
-	EXPECT_LT(self->free[1] - bytes / 4 * 3, left);
+	EXPECT_LT(self->free[1] - bytes / 8 * 7, left);
 }
 
 /*
