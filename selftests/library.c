@@ -178,6 +178,13 @@ TEST(full_node_in_words)
 	EXPECT_EQ(ENOMEM, errno);
 	EXPECT_EQ(NUMAPIN_REASON_TOO_LARGE, receipt.reason);
 	EXPECT_TRUE(SAYS(numapin_error(), "node 1 is too small", "bytes asked", "in all"));
+
+	/* It is the module that refused, and no backend after it that was asked. */
+	size &= ~(HUGE_PAGE - 1);
+	EXPECT_EQ(NULL, numapin_alloc(1, size, NUMAPIN_HUGE, &receipt));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(NUMAPIN_REASON_NO_HUGE_PAGE, receipt.reason);
+	EXPECT_TRUE(SAYS(numapin_error(), "node 1 has too few 2 MiB pages", "bytes asked"));
 	EXPECT_TRUE(nothing_left());
 }
 
