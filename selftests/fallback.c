@@ -190,8 +190,13 @@ TEST_F(absent, no_descriptor_left)
 TEST_F(absent, no_such_node_is_unbound_with_one_warning)
 {
 	char *addr = numapin_alloc(99, 3 * PAGE, 0, &self->receipt);
+	int nodes[3];
 
 	ASSERT_NE(NULL, addr);
+	/* Wherever it is, it is there. */
+	ASSERT_EQ(3, numapin_locate(addr, 3 * PAGE, nodes, 3));
+	for (int i = 0; i < 3; i++)
+		EXPECT_LE(0, nodes[i]);
 	EXPECT_EQ(99, self->receipt.node);
 	EXPECT_EQ(NUMAPIN_UNBOUND, self->receipt.outcome);
 	EXPECT_EQ(NUMAPIN_REASON_NO_NODE, self->receipt.reason);
