@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "oracle.h"
+
 #define CGROUPS	"/sys/fs/cgroup"
 #define CGROUP	CGROUPS "/numapin-selftest"
 
@@ -47,17 +49,9 @@ static inline bool cgroup_leave(void)
 static inline long cgroup_number(const char *file)
 {
 	char path[128];
-	long value = -1;
-	FILE *stream;
 
 	snprintf(path, sizeof(path), CGROUP "/%s", file);
-	stream = fopen(path, "r");
-	if (!stream)
-		return -1;
-	if (fscanf(stream, "%ld", &value) != 1)
-		value = -1;
-	fclose(stream);
-	return value;
+	return file_number(path);
 }
 
 #endif /* SELFTESTS_CGROUP_H */

@@ -15,6 +15,8 @@
 
 #include <linux/numapin.h>
 
+#include "oracle.h"
+
 static inline int open_node(int node, int flags)
 {
 	char path[64];
@@ -54,17 +56,9 @@ static inline void *map_shared(int fd, size_t length, int flags)
 static inline long counter(int node, const char *name)
 {
 	char path[128];
-	long value = -1;
-	FILE *file;
 
 	snprintf(path, sizeof(path), "/sys/class/numapin/node%d/%s", node, name);
-	file = fopen(path, "r");
-	if (!file)
-		return -1;
-	if (fscanf(file, "%ld", &value) != 1)
-		value = -1;
-	fclose(file);
-	return value;
+	return file_number(path);
 }
 
 /*

@@ -83,15 +83,6 @@ static inline void numa_maps_line(const void *addr, char *line, size_t size)
 		line[0] = '\0';
 }
 
-/*
- * Keeps NUMA balancing from taking page faults of this process, by a policy of
- * the kind that it leaves alone.
- */
-static inline bool no_hinting_faults(void)
-{
-	return !set_mempolicy(MPOL_LOCAL, NULL, 0);
-}
-
 /* Whether all bytes of whole pages, the last one too, are 0. */
 static inline bool all_zero(const void *addr, size_t bytes)
 {
@@ -110,6 +101,35 @@ static inline long page_faults(void)
 
 	getrusage(RUSAGE_SELF, &usage);
 	return usage.ru_minflt + usage.ru_majflt;
+}
+
+/* How many page faults it takes to write to each page of a range. */
+static inline long faults_to_touch(char *addr, size_t bytes)
+{
+	long before;
+
+	/* A policy of the kind that NUMA balancing's hinting faults leave alone */
+	if (set_mempolicy(MPOL_LOCAL, NULL, 0))
+		return -1;
+	page_faults();	/* its own code's */
+	before = page_faults();
+	for (size_t i = 0; i < bytes; i += PAGE)
+		*(volatile char *)(addr + i) = 1;
+	return page_faults() - before;
+}
+
+/* The number that a file holds; -1: none. */
+static inline long file_number(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	long value = -1;
+
+	if (!file)
+		return -1;
+	if (fscanf(file, "%ld", &value) != 1)
+		value = -1;
+	fclose(file);
+	return value;
 }
 
 /* Bytes that a node has free. */
