@@ -8,7 +8,6 @@
  * not meet in one VMA: where it is VM_MIXEDMAP, zapping and splitting take a
  * PMD for a special one and leak its folio.
  */
-#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
