@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Node devices: made at load, one for each node with memory for the kernel;
- * their files, their counters in sysfs, and what they need of the system.
+ * Files of node devices, and what they need of the system.
  */
 #include <linux/cdev.h>
-#include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mount.h>
-#include <linux/nodemask.h>
 #include <linux/pagemap.h>
 #include <linux/pseudo_fs.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
-#include <linux/sysfs.h>
 
 #include "compat.h"
 #include "numapin.h"
@@ -22,8 +19,7 @@
 /* Of the inodes behind node devices' files; "NPIN". */
 #define NUMAPIN_FS_MAGIC	0x4e50494e
 
-/* Indexed by node, which is the minor number too. */
-static struct numapin_node *numapin_nodes[MAX_NUMNODES];
+/* The minor number is the node's. */
 static dev_t numapin_devt;
 static struct cdev numapin_cdev;
 
@@ -50,7 +46,7 @@ static struct file_system_type numapin_fs_type = {
 
 static int numapin_open(struct inode *inode, struct file *file)
 {
-	struct numapin_node *node = numapin_nodes[iminor(inode)];
+	struct numapin_node *node = numapin_node_find(iminor(inode));
 	struct numapin_region *region;
 	int rc;
 
@@ -94,6 +90,20 @@ static int numapin_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static void numapin_show_fdinfo(struct seq_file *seq, struct file *file)
+{
+	struct numapin_region *region = file->private_data;
+
+	seq_printf(seq, "numapin-node:\t%d\n", region->node->nid);
+	if (!numapin_region_ready(region))
+		return;
+	seq_printf(seq, "numapin-region:\t%llu\n", numapin_region_id(region));
+	seq_printf(seq, "numapin-bytes:\t%llu\n",
+		   numapin_region_bytes(region));
+	seq_printf(seq, "numapin-huge-pages:\t%lu\n", region->nr_huge);
+	seq_printf(seq, "numapin-small-pages:\t%lu\n", region->nr_small);
+}
+
 static const struct file_operations numapin_fops = {
 	.owner			= THIS_MODULE,
 	.open			= numapin_open,
@@ -103,47 +113,8 @@ static const struct file_operations numapin_fops = {
 	.unlocked_ioctl		= numapin_ioctl,
 	.compat_ioctl		= compat_ptr_ioctl,
 	.llseek			= noop_llseek,
+	.show_fdinfo		= numapin_show_fdinfo,
 };
-
-static ssize_t show_counter(atomic_long_t *counter, char *buf)
-{
-	return sysfs_emit(buf, "%ld\n", atomic_long_read(counter));
-}
-
-static ssize_t regions_show(struct device *dev, struct device_attribute *attr,
-			    char *buf)
-{
-	struct numapin_node *node = dev_get_drvdata(dev);
-
-	return show_counter(&node->regions, buf);
-}
-static DEVICE_ATTR_RO(regions);
-
-static ssize_t bytes_show(struct device *dev, struct device_attribute *attr,
-			  char *buf)
-{
-	struct numapin_node *node = dev_get_drvdata(dev);
-
-	return show_counter(&node->bytes, buf);
-}
-static DEVICE_ATTR_RO(bytes);
-
-static ssize_t huge_bytes_show(struct device *dev,
-			       struct device_attribute *attr, char *buf)
-{
-	struct numapin_node *node = dev_get_drvdata(dev);
-
-	return show_counter(&node->huge_bytes, buf);
-}
-static DEVICE_ATTR_RO(huge_bytes);
-
-static struct attribute *numapin_attrs[] = {
-	&dev_attr_regions.attr,
-	&dev_attr_bytes.attr,
-	&dev_attr_huge_bytes.attr,
-	NULL,
-};
-ATTRIBUTE_GROUPS(numapin);
 
 static char *numapin_devnode(NUMAPIN_DEVNODE_CONST struct device *dev,
 			     umode_t *mode)
@@ -159,74 +130,6 @@ static struct class numapin_class = {
 	.dev_groups	= numapin_groups,
 };
 
-static int numapin_create_node(int nid)
-{
-	struct numapin_node *node;
-	struct device *dev;
-
-	node = kzalloc(sizeof(*node), GFP_KERNEL);
-	if (!node)
-		return -ENOMEM;
-	node->nid = nid;
-	atomic_set(&node->policy.refcnt, 1);
-	node->policy.mode = MPOL_BIND;
-	node->policy.home_node = NUMA_NO_NODE;
-	node_set(nid, node->policy.nodes);
-	numapin_nodes[nid] = node;
-
-	dev = device_create(&numapin_class, NULL,
-			    MKDEV(MAJOR(numapin_devt), nid), node, "node%d",
-			    nid);
-	return PTR_ERR_OR_ZERO(dev);
-}
-
-/*
- * get_mempolicy(2) may be about to put a reference that it took. That can take
- * it as long as a user likes; then the node is leaked, which costs less than an
- * unloading that hangs.
- */
-static bool policy_is_unused(const struct mempolicy *policy)
-{
-	int tries;
-
-	for (tries = 0; tries < 50; tries++) {
-		if (atomic_read_acquire(&policy->refcnt) == 1)
-			return true;
-		msleep(20);
-	}
-	return false;
-}
-
-static void numapin_destroy_nodes(void)
-{
-	struct numapin_node *node;
-	int nid;
-
-	for_each_node(nid) {
-		node = numapin_nodes[nid];
-		if (!node)
-			continue;
-		device_destroy(&numapin_class,
-			       MKDEV(MAJOR(numapin_devt), nid));
-		if (policy_is_unused(&node->policy))
-			kfree(node);
-	}
-}
-
-static int numapin_create_nodes(void)
-{
-	int nid, rc;
-
-	for_each_node_state(nid, N_NORMAL_MEMORY) {
-		rc = numapin_create_node(nid);
-		if (rc) {
-			numapin_destroy_nodes();
-			return rc;
-		}
-	}
-	return 0;
-}
-
 static int __init numapin_init(void)
 {
 	int rc;
@@ -237,7 +140,7 @@ static int __init numapin_init(void)
 	rc = alloc_chrdev_region(&numapin_devt, 0, MAX_NUMNODES, "numapin");
 	if (rc)
 		goto err_class;
-	rc = numapin_create_nodes();
+	rc = numapin_nodes_create(&numapin_class, numapin_devt);
 	if (rc)
 		goto err_chrdev;
 	/*
@@ -252,7 +155,7 @@ static int __init numapin_init(void)
 	return 0;
 
 err_nodes:
-	numapin_destroy_nodes();
+	numapin_nodes_destroy();
 err_chrdev:
 	unregister_chrdev_region(numapin_devt, MAX_NUMNODES);
 err_class:
@@ -263,7 +166,7 @@ err_class:
 static void __exit numapin_exit(void)
 {
 	cdev_del(&numapin_cdev);
-	numapin_destroy_nodes();
+	numapin_nodes_destroy();
 	unregister_chrdev_region(numapin_devt, MAX_NUMNODES);
 	class_unregister(&numapin_class);
 }

@@ -14,6 +14,7 @@
 
 #include "compat.h"
 #include "numapin.h"
+#include "trace.h"
 
 static vm_fault_t numapin_fault(struct vm_fault *vmf)
 {
@@ -22,6 +23,8 @@ static vm_fault_t numapin_fault(struct vm_fault *vmf)
 
 	if (!page)
 		return VM_FAULT_SIGBUS;
+	trace_numapin_fault(region, vmf);
+	/* One on which hardware failed is SIGBUS: the core looks. */
 	get_page(page);
 	vmf->page = page;
 	return 0;
@@ -47,6 +50,16 @@ static const struct vm_operations_struct numapin_vm_ops = {
 	.get_policy	= numapin_get_policy,
 };
 
+/* How many of the first of @max pages the hardware has not failed. */
+static unsigned long count_good(struct page **pages, unsigned long max)
+{
+	unsigned long nr = 0;
+
+	while (nr < max && !PageHWPoison(pages[nr]))
+		nr++;
+	return nr;
+}
+
 /* Maps the VMA's part of a region without huge pages. */
 static int map_small(const struct numapin_region *region,
 		     struct vm_area_struct *vma)
@@ -60,10 +73,13 @@ static int map_small(const struct numapin_region *region,
 			return -EINTR;
 		nr = min_t(unsigned long, PTRS_PER_PTE,
 			   (vma->vm_end - addr) >> PAGE_SHIFT);
+		nr = count_good(pages, nr);
 		left = nr;
-		rc = vm_insert_pages(vma, addr, pages, &left);
+		rc = nr ? vm_insert_pages(vma, addr, pages, &left) : 0;
 		if (rc)
 			return rc;
+		/* A bad page is left out: its fault will be SIGBUS. */
+		nr = max(nr, 1UL);
 		pages += nr;
 		cond_resched();
 	}
@@ -80,6 +96,7 @@ static int map_region(const struct numapin_region *region,
 
 	vm_flags_mod(vma, VM_DONTEXPAND, VM_MAYEXEC);
 	vma->vm_ops = &numapin_vm_ops;
+	trace_numapin_map(region, vma);
 	return region->nr_huge ? 0 : map_small(region, vma);
 }
 

@@ -2,10 +2,14 @@
 /*
  * What the files of the module share:
  *
- *   device.c	node devices, their files and their counters; load and unload
+ *   device.c	files of node devices; load and unload
+ *   node.c	the nodes that have a device, as memory comes and goes
+ *   sysfs.c	what a node device shows and lets root set
  *   ioctl.c	the ioctls of a node device
  *   region.c	pages of a region: allocated, found, freed
+ *   limits.c	what a user and a node may have
  *   mapping.c	regions in address spaces: mmap, faults, LOCATE
+ *   trace.h	tracepoints
  */
 #ifndef NUMAPIN_H
 #define NUMAPIN_H
@@ -18,30 +22,44 @@
 
 #include <linux/numapin.h>
 
+struct attribute_group;
+struct class;
 struct device;
 struct file;
 struct inode;
+struct user_struct;
+
+#define NUMAPIN_NR_CAUSES	(NUMAPIN_CAUSE_ONLY_MOVABLE + 1)
 
 /**
- * struct numapin_node - a node that the module serves, and its device
+ * struct numapin_node - a node that the module serves
  * @nid: The node
  * @policy: What numa_maps and get_mempolicy(2) are told of mappings. They take
- *          references that outlive a mapping, so it lives as long as the module,
- *          whose unloading waits for them.
+ *          references that outlive a mapping; unloading waits for them.
+ * @dev: Its device while it has memory, else NULL; under nodes_lock of node.c
+ * @max_pages: Its budget: what @pages may rise to. Root sets it at any time.
  * @regions: Regions that have their pages
- * @bytes: Bytes of pages that regions hold
- * @huge_bytes: How many of @bytes are on huge pages
+ * @pages: Pages of PAGE_SIZE that regions hold or are being given
+ * @huge_pages: How many of @pages are in huge pages
+ * @poisoned_pages: Pages that are kept from use for ever: hardware failed there
+ * @failures: Refused allocations, by enum numapin_cause
  *
- * Lifetime: from module load to unload. Lock rules: none; @nid and @policy do
- * not change, and the counters stand each for itself. Callers on different
- * nodes share nothing.
+ * Lifetime: from when the node is first seen to have memory to module unload,
+ * so that an open file need not hold it.
+ *
+ * Lock rules: @nid and @policy do not change, and the counters stand each for
+ * itself. Callers on different nodes share nothing.
  */
 struct numapin_node {
 	int nid;
 	struct mempolicy policy;
+	struct device *dev;
+	unsigned long max_pages;
 	atomic_long_t regions;
-	atomic_long_t bytes;
-	atomic_long_t huge_bytes;
+	atomic_long_t pages;
+	atomic_long_t huge_pages;
+	atomic_long_t poisoned_pages;
+	atomic_long_t failures[NUMAPIN_NR_CAUSES];
 } ____cacheline_aligned_in_smp;
 
 /**
@@ -62,6 +80,7 @@ enum numapin_region_state {
  * @inode: Its own, unlike the device's: the file's f_mapping belongs to it, and
  *         its size is the region's, without which the core maps no PMDs
  * @state: enum numapin_region_state
+ * @user: Whose RLIMIT_MEMLOCK its pages count against; NULL: nobody's
  * @nr_pages: Its length, in pages of PAGE_SIZE
  * @nr_huge: Its first huge pages cover that much of it: they come first, and
  *           a page of PAGE_SIZE never precedes one
@@ -82,6 +101,7 @@ struct numapin_region {
 	struct numapin_node *node;
 	struct inode *inode;
 	atomic_t state;
+	struct user_struct *user;
 	unsigned long nr_pages;
 	unsigned long nr_huge;
 	unsigned long nr_small;
@@ -105,7 +125,21 @@ struct numapin_request {
 
 #define NUMAPIN_ALLOC_FLAGS	(NUMAPIN_ALLOC_HUGE | NUMAPIN_ALLOC_NO_HUGE)
 
+/* node.c */
+struct numapin_node *numapin_node_find(int nid);
+int numapin_nodes_create(struct class *class, dev_t devt);
+void numapin_nodes_destroy(void);
+
+/* sysfs.c */
+extern const struct attribute_group *numapin_groups[];
+
+/* limits.c */
+int numapin_charge(struct numapin_region *region, struct numapin_request *req);
+void numapin_uncharge(struct numapin_region *region);
+
 /* region.c */
+int numapin_refuse(struct numapin_request *req, int error,
+		   enum numapin_cause cause, u64 available);
 int numapin_region_fill(struct numapin_region *region,
 			struct numapin_request *req);
 void numapin_region_publish(struct numapin_region *region);
@@ -115,6 +149,7 @@ struct page *numapin_region_page(const struct numapin_region *region,
 				 pgoff_t index);
 u64 numapin_region_bytes(const struct numapin_region *region);
 u64 numapin_region_huge_bytes(const struct numapin_region *region);
+u64 numapin_region_id(const struct numapin_region *region);
 
 /* mapping.c */
 int numapin_mmap(struct file *file, struct vm_area_struct *vma);

@@ -14,6 +14,7 @@
 #include <linux/vmstat.h>
 
 #include "numapin.h"
+#include "trace.h"
 
 /*
  * GFP_USER keeps a task in its cpuset. __GFP_THISNODE with __GFP_RETRY_MAYFAIL
@@ -53,21 +54,16 @@ static u64 region_held(const struct numapin_region *region)
 	return (u64)(first_small(region) + region->nr_small) << PAGE_SHIFT;
 }
 
-static int refuse(struct numapin_request *req, int error,
-		  enum numapin_cause cause, u64 available)
-{
-	req->cause = cause;
-	req->available = available;
-	return error;
-}
-
 /* Whether the caller may have memory of the node, and the node has any. */
 static int check_node(int nid, struct numapin_request *req)
 {
+	if (!node_state(nid, N_MEMORY))
+		return numapin_refuse(req, -ENODEV, NUMAPIN_CAUSE_NODE_GONE, 0);
 	if (!node_state(nid, N_NORMAL_MEMORY))
-		return refuse(req, -ENODEV, NUMAPIN_CAUSE_NODE_GONE, 0);
+		return numapin_refuse(req, -EOPNOTSUPP,
+				      NUMAPIN_CAUSE_ONLY_MOVABLE, 0);
 	if (!node_isset(nid, cpuset_current_mems_allowed))
-		return refuse(req, -EPERM, NUMAPIN_CAUSE_CPUSET, 0);
+		return numapin_refuse(req, -EPERM, NUMAPIN_CAUSE_CPUSET, 0);
 	return 0;
 }
 
@@ -87,7 +83,8 @@ static int check_request(int nid, struct numapin_request *req)
 		return rc;
 	all = node_bytes(nid, zone_managed_pages);
 	if (req->length > all)
-		return refuse(req, -ENOMEM, NUMAPIN_CAUSE_TOO_LARGE, all);
+		return numapin_refuse(req, -ENOMEM, NUMAPIN_CAUSE_TOO_LARGE,
+				      all);
 	return 0;
 }
 
@@ -125,10 +122,10 @@ static int judge_folio(const struct numapin_region *region, unsigned int order,
 		return 0;
 	}
 	/* What the region holds will be free again, as it was before. */
-	return refuse(req, -ENOMEM,
-		      order ? NUMAPIN_CAUSE_NO_HUGE_PAGE :
-			      NUMAPIN_CAUSE_NODE_FULL,
-		      node_bytes(nid, zone_free) + region_held(region));
+	return numapin_refuse(req, -ENOMEM,
+			      order ? NUMAPIN_CAUSE_NO_HUGE_PAGE :
+				      NUMAPIN_CAUSE_NODE_FULL,
+			      node_bytes(nid, zone_free) + region_held(region));
 }
 
 /* What alloc_folio() gives; or an ERR_PTR, and the cause in @req. */
@@ -150,7 +147,8 @@ static struct folio *alloc_folio_or_refuse(const struct numapin_region *region,
 	folio = alloc_folio(nid, NUMAPIN_GFP, order);
 	if (folio)
 		return folio;
-	return ERR_PTR(refuse(req, -ENOMEM, NUMAPIN_CAUSE_CGROUP, 0));
+	rc = numapin_refuse(req, -ENOMEM, NUMAPIN_CAUSE_CGROUP, 0);
+	return ERR_PTR(rc);
 }
 
 /*
@@ -166,8 +164,9 @@ static void *alloc_table(unsigned long nr, struct numapin_request *req)
 	if (table)
 		return table;
 	table = kvcalloc(nr, sizeof(void *), gfp);
-	refuse(req, -ENOMEM, table ? NUMAPIN_CAUSE_CGROUP :
-				     NUMAPIN_CAUSE_BOOKKEEPING, 0);
+	numapin_refuse(req, -ENOMEM,
+		       table ? NUMAPIN_CAUSE_CGROUP : NUMAPIN_CAUSE_BOOKKEEPING,
+		       0);
 	kvfree(table);
 	return NULL;
 }
@@ -232,17 +231,42 @@ static int fill_small(struct numapin_region *region,
 	return 0;
 }
 
+static bool has_poison(struct folio *folio)
+{
+	long i;
+
+	for (i = 0; i < folio_nr_pages(folio); i++)
+		if (PageHWPoison(folio_page(folio, i)))
+			return true;
+	return false;
+}
+
+/*
+ * The page allocator withholds a page on which hardware failed where it is
+ * freed by itself. Inside a huge page it would be handed out again: so the
+ * reference to that is kept for ever.
+ */
+static void free_folio(struct numapin_node *node, struct folio *folio)
+{
+	if (unlikely(has_poison(folio))) {
+		atomic_long_add(folio_nr_pages(folio), &node->poisoned_pages);
+		if (folio_test_large(folio))
+			return;
+	}
+	folio_put(folio);
+}
+
 /* Frees what fill_huge() and fill_small() made, however far they came. */
 static void free_pages_of(struct numapin_region *region)
 {
 	unsigned long i;
 
 	for (i = 0; i < region->nr_huge; i++) {
-		folio_put(region->huge[i]);
+		free_folio(region->node, region->huge[i]);
 		cond_resched();
 	}
 	for (i = 0; i < region->nr_small; i++) {
-		put_page(region->small[i]);
+		free_folio(region->node, page_folio(region->small[i]));
 		cond_resched();
 	}
 	kvfree(region->huge);
@@ -251,18 +275,45 @@ static void free_pages_of(struct numapin_region *region)
 	region->small = NULL;
 	region->nr_huge = 0;
 	region->nr_small = 0;
-	region->nr_pages = 0;
 }
 
-static void count_region(const struct numapin_region *region, int sign)
+/* Gives a region that has its length the pages and the limits' consent. */
+static int fill(struct numapin_region *region, struct numapin_request *req)
 {
-	struct numapin_node *node = region->node;
+	int rc;
 
-	atomic_long_add(sign, &node->regions);
-	atomic_long_add(sign * (long)numapin_region_bytes(region),
-			&node->bytes);
-	atomic_long_add(sign * (long)numapin_region_huge_bytes(region),
-			&node->huge_bytes);
+	rc = numapin_charge(region, req);
+	if (rc)
+		return rc;
+	rc = fill_huge(region, req);
+	if (rc)
+		goto err_pages;
+	rc = fill_small(region, req);
+	if (rc)
+		goto err_pages;
+	return 0;
+
+err_pages:
+	free_pages_of(region);
+	numapin_uncharge(region);
+	return rc;
+}
+
+/**
+ * numapin_refuse - say why a request fails
+ * @req: The request
+ * @error: The errno, negative
+ * @cause: The cause
+ * @available: As out_available of struct numapin_alloc
+ *
+ * Return: @error.
+ */
+int numapin_refuse(struct numapin_request *req, int error,
+		   enum numapin_cause cause, u64 available)
+{
+	req->cause = cause;
+	req->available = available;
+	return error;
 }
 
 /**
@@ -278,6 +329,7 @@ static void count_region(const struct numapin_region *region, int sign)
 int numapin_region_fill(struct numapin_region *region,
 			struct numapin_request *req)
 {
+	struct numapin_node *node = region->node;
 	int state, rc;
 
 	state = atomic_cmpxchg_acquire(&region->state, NUMAPIN_REGION_EMPTY,
@@ -285,24 +337,26 @@ int numapin_region_fill(struct numapin_region *region,
 	if (state != NUMAPIN_REGION_EMPTY)
 		return state == NUMAPIN_REGION_READY ? -EEXIST : -EBUSY;
 
-	rc = check_request(region->node->nid, req);
+	rc = check_request(node->nid, req);
 	if (rc)
-		goto err_state;
+		goto err;
 	region->nr_pages = DIV_ROUND_UP_ULL(req->length, PAGE_SIZE);
-	rc = fill_huge(region, req);
+	rc = fill(region, req);
 	if (rc)
-		goto err_pages;
-	rc = fill_small(region, req);
-	if (rc)
-		goto err_pages;
+		goto err;
 
 	i_size_write(region->inode, numapin_region_bytes(region));
-	count_region(region, 1);
+	atomic_long_inc(&node->regions);
+	atomic_long_add(first_small(region), &node->huge_pages);
+	trace_numapin_alloc(region);
 	return 0;
 
-err_pages:
-	free_pages_of(region);
-err_state:
+err:
+	if (req->cause != NUMAPIN_CAUSE_NONE) {
+		atomic_long_inc(&node->failures[req->cause]);
+		trace_numapin_refuse(region, req, rc);
+	}
+	region->nr_pages = 0;
 	atomic_set_release(&region->state, NUMAPIN_REGION_EMPTY);
 	return rc;
 }
@@ -322,9 +376,13 @@ void numapin_region_publish(struct numapin_region *region)
  */
 void numapin_region_abandon(struct numapin_region *region)
 {
-	count_region(region, -1);
+	trace_numapin_free(region);
+	atomic_long_dec(&region->node->regions);
+	atomic_long_sub(first_small(region), &region->node->huge_pages);
 	i_size_write(region->inode, 0);
 	free_pages_of(region);
+	numapin_uncharge(region);
+	region->nr_pages = 0;
 	atomic_set_release(&region->state, NUMAPIN_REGION_EMPTY);
 }
 
@@ -377,4 +435,15 @@ u64 numapin_region_bytes(const struct numapin_region *region)
 u64 numapin_region_huge_bytes(const struct numapin_region *region)
 {
 	return (u64)first_small(region) << PAGE_SHIFT;
+}
+
+/**
+ * numapin_region_id - what a region goes by in fdinfo and tracepoints
+ * @region: The region
+ *
+ * Return: a number that no other region has at the same time.
+ */
+u64 numapin_region_id(const struct numapin_region *region)
+{
+	return region->inode->i_ino;
 }

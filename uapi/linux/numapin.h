@@ -2,8 +2,9 @@
 /*
  * numapin: memory on the NUMA node that was asked for.
  *
- * There is one character device for each NUMA node with memory for the kernel,
- * /dev/numapin/nodeN. Opening it is the right to memory of that node.
+ * There is one character device for each NUMA node with memory,
+ * /dev/numapin/nodeN. Opening it is the right to memory of that node. It comes
+ * and goes with the node's memory; ENXIO from open() says that there is none.
  *
  * An open file holds at most one region: pages of that node, all of them
  * allocated and zeroed when ALLOC, or the first mmap() of a file that has no
@@ -28,6 +29,22 @@
  *  - As for any device, MAP_SHARED of a file open for writing alone is EACCES.
  *  - mmap() makes a region under the lock of the caller's address space, where
  *    other threads' page faults wait for it: large ones are better made by ALLOC.
+ *
+ * What a region counts against, from when it is made to its end:
+ *  - RLIMIT_MEMLOCK of the user who made it, with all else that the user has
+ *    locked by way of files (io_uring's buffers, iommufd's, BPF maps); unless
+ *    he had CAP_IPC_LOCK. Handing the file on does not change whose it is.
+ *  - The budget of the node, which root sets: /sys/class/numapin/nodeN/max_bytes,
+ *    in bytes or "max". Lowering it takes nothing from regions that are there.
+ *  - The memory cgroup of the task that made it.
+ *
+ * A page on which the hardware fails: a mapping that has it keeps it, faulting
+ * it in is SIGBUS, and at the region's end it is kept from use, with the 2 MiB
+ * page that it is part of (/sys/class/numapin/nodeN/poisoned_bytes).
+ *
+ * /proc/PID/fdinfo/FD has numapin-node; and of a file with a region
+ * numapin-region, which is a number that tracepoints give it, numapin-bytes,
+ * numapin-huge-pages (of 2 MiB) and numapin-small-pages (of 4 KiB).
  *
  * What regions are not good for: futexes that processes share. Those of
  * PTHREAD_PROCESS_SHARED are EFAULT, since the kernel names them by the file
@@ -85,11 +102,18 @@ enum numapin_alloc_flags {
  *                           Nothing was reclaimed for it.
  * @NUMAPIN_CAUSE_CGROUP: ENOMEM: the caller's memory cgroup is at its limit.
  * @NUMAPIN_CAUSE_CPUSET: EPERM: the caller's cpuset does not have the node.
- * @NUMAPIN_CAUSE_NODE_GONE: ENODEV: the node has no memory for the kernel any
- *                           more: it went offline, or it is all ZONE_MOVABLE.
+ * @NUMAPIN_CAUSE_NODE_GONE: ENODEV: the node's memory was all taken offline
+ *                           since the device was opened.
  * @NUMAPIN_CAUSE_BOOKKEEPING: ENOMEM: no memory for the region's own tables,
  *                             on whichever node; or it would have over 1 TiB
  *                             on 4 KiB pages.
+ * @NUMAPIN_CAUSE_MEMLOCK: ENOMEM: it would exceed the caller's RLIMIT_MEMLOCK.
+ * @NUMAPIN_CAUSE_BUDGET: ENOMEM: it would exceed the node's budget, max_bytes.
+ * @NUMAPIN_CAUSE_ONLY_MOVABLE: EOPNOTSUPP: all memory of the node is
+ *                              ZONE_MOVABLE, as CXL's is by default. What must
+ *                              not move cannot come from there.
+ *
+ * /sys/class/numapin/nodeN/failures/ has for each how often it was given.
  */
 enum numapin_cause {
 	NUMAPIN_CAUSE_NONE		= 0,
@@ -100,6 +124,9 @@ enum numapin_cause {
 	NUMAPIN_CAUSE_CPUSET		= 5,
 	NUMAPIN_CAUSE_NODE_GONE		= 6,
 	NUMAPIN_CAUSE_BOOKKEEPING	= 7,
+	NUMAPIN_CAUSE_MEMLOCK		= 8,
+	NUMAPIN_CAUSE_BUDGET		= 9,
+	NUMAPIN_CAUSE_ONLY_MOVABLE	= 10,
 };
 
 /**
@@ -141,7 +168,8 @@ struct numapin_info {
  * @out_available: On failure, in bytes: for NODE_FULL and NO_HUGE_PAGE what
  *                 the node has free again now that this failed, of which it
  *                 keeps a little for itself; for TOO_LARGE what it has at
- *                 all; 0 for every other cause
+ *                 all; for MEMLOCK and BUDGET what was left of the limit; 0
+ *                 for every other cause
  * @out_cause: On failure enum numapin_cause, else %NUMAPIN_CAUSE_NONE
  * @out_node: The node of this device, which is where the pages are
  *
@@ -159,7 +187,7 @@ struct numapin_info {
  *  - EEXIST: the file has a region.
  *  - EINTR: a fatal signal.
  *  - EINVAL: @length is 0, or no multiple of 2 MiB with %NUMAPIN_ALLOC_HUGE.
- *  - ENODEV, ENOMEM, EPERM: as @out_cause says.
+ *  - ENODEV, ENOMEM, EOPNOTSUPP, EPERM: as @out_cause says.
  */
 struct numapin_alloc {
 	__u32 size;

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The nodes that have a device: those with memory, as it is added and removed.
+ */
+#include <linux/delay.h>
+#include <linux/device.h>
+#include <linux/memory.h>
+#include <linux/mutex.h>
+#include <linux/nodemask.h>
+#include <linux/slab.h>
+
+#include "numapin.h"
+
+/*
+ * Indexed by node. An entry is set once, under nodes_lock, and then stays to
+ * the end; it is read without.
+ */
+static struct numapin_node *nodes[MAX_NUMNODES];
+
+/*
+ * Held while devices come and go. The notifier takes it inside the locks of
+ * memory hotplug, so nothing under it may wait for those.
+ */
+static DEFINE_MUTEX(nodes_lock);
+
+/* Of which devices are, and the number of node 0's; set before any is made. */
+static struct class *device_class;
+static dev_t first_devt;
+
+static struct numapin_node *create_node(int nid)
+{
+	struct numapin_node *node = kzalloc(sizeof(*node), GFP_KERNEL);
+
+	if (!node)
+		return NULL;
+	node->nid = nid;
+	node->max_pages = LONG_MAX;
+	atomic_set(&node->policy.refcnt, 1);
+	node->policy.mode = MPOL_BIND;
+	node->policy.home_node = NUMA_NO_NODE;
+	node_set(nid, node->policy.nodes);
+	return node;
+}
+
+static int create_device(int nid)
+{
+	struct numapin_node *node = nodes[nid];
+	struct device *dev;
+
+	lockdep_assert_held(&nodes_lock);
+	if (!node) {
+		node = create_node(nid);
+		if (!node)
+			return -ENOMEM;
+		/* Pairs with READ_ONCE() and the dependency that follows it. */
+		smp_store_release(&nodes[nid], node);
+	}
+	if (node->dev)
+		return 0;
+	dev = device_create(device_class, NULL, first_devt + nid, node,
+			    "node%d", nid);
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+	node->dev = dev;
+	return 0;
+}
+
+static void destroy_device(int nid)
+{
+	struct numapin_node *node = nodes[nid];
+
+	lockdep_assert_held(&nodes_lock);
+	if (!node || !node->dev)
+		return;
+	device_destroy(device_class, first_devt + nid);
+	node->dev = NULL;
+}
+
+/* Makes the devices that are missing and takes away those of empty nodes. */
+static int update_devices(void)
+{
+	int nid, rc = 0;
+
+	mutex_lock(&nodes_lock);
+	for_each_node(nid) {
+		if (!node_state(nid, N_MEMORY))
+			destroy_device(nid);
+		else if (!rc)
+			rc = create_device(nid);
+	}
+	mutex_unlock(&nodes_lock);
+	return rc;
+}
+
+static int memory_changed(struct notifier_block *block, unsigned long action,
+			  void *data)
+{
+	if (action != MEM_ONLINE && action != MEM_OFFLINE)
+		return NOTIFY_DONE;
+	/* The memory is there whatever is said of it here. */
+	if (update_devices())
+		pr_warn("numapin: no memory for a node's device\n");
+	return NOTIFY_OK;
+}
+
+static struct notifier_block memory_notifier = {
+	.notifier_call = memory_changed,
+};
+
+/*
+ * get_mempolicy(2) may be about to put a reference that it took. That can take
+ * it as long as a user likes; then the node is leaked, which costs less than an
+ * unloading that hangs.
+ */
+static bool policy_is_unused(const struct mempolicy *policy)
+{
+	int tries;
+
+	for (tries = 0; tries < 50; tries++) {
+		if (atomic_read_acquire(&policy->refcnt) == 1)
+			return true;
+		msleep(20);
+	}
+	return false;
+}
+
+static void destroy_nodes(void)
+{
+	int nid;
+
+	mutex_lock(&nodes_lock);
+	for_each_node(nid)
+		destroy_device(nid);
+	mutex_unlock(&nodes_lock);
+
+	for_each_node(nid) {
+		if (nodes[nid] && policy_is_unused(&nodes[nid]->policy))
+			kfree(nodes[nid]);
+	}
+}
+
+/**
+ * numapin_nodes_create - make devices, now and as nodes get memory
+ * @class: Their class
+ * @devt: The number of node 0's; the others' follow
+ *
+ * Return: 0, or an errno, and then there are none.
+ */
+int numapin_nodes_create(struct class *class, dev_t devt)
+{
+	int rc;
+
+	device_class = class;
+	first_devt = devt;
+	/* First, for what changes in between is seen by the one or the other. */
+	rc = register_memory_notifier(&memory_notifier);
+	if (rc)
+		return rc;
+	rc = update_devices();
+	if (rc)
+		numapin_nodes_destroy();
+	return rc;
+}
+
+/**
+ * numapin_nodes_destroy - the end of all devices and nodes
+ *
+ * For when no file is open.
+ */
+void numapin_nodes_destroy(void)
+{
+	unregister_memory_notifier(&memory_notifier);
+	destroy_nodes();
+}
+
+/**
+ * numapin_node_find - a node that can be allocated from
+ * @nid: Its number, below MAX_NUMNODES
+ *
+ * Return: the node, or NULL where it has no memory.
+ */
+struct numapin_node *numapin_node_find(int nid)
+{
+	struct numapin_node *node = READ_ONCE(nodes[nid]);
+
+	return node && node_state(nid, N_MEMORY) ? node : NULL;
+}
