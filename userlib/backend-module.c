@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <linux/numapin.h>
@@ -54,6 +55,8 @@ static enum numapin_reason reason_of(unsigned int cause)
 		[NUMAPIN_CAUSE_CPUSET]		= NUMAPIN_REASON_CPUSET,
 		[NUMAPIN_CAUSE_NODE_GONE]	= NUMAPIN_REASON_NODE_GONE,
 		[NUMAPIN_CAUSE_BOOKKEEPING]	= NUMAPIN_REASON_NO_MEMORY,
+		[NUMAPIN_CAUSE_MEMLOCK]		= NUMAPIN_REASON_MEMLOCK,
+		[NUMAPIN_CAUSE_BUDGET]		= NUMAPIN_REASON_BUDGET,
 	};
 
 	/* A newer module may know more causes. */
@@ -67,6 +70,28 @@ static unsigned int alloc_flags(unsigned int flags)
 	       (flags & NUMAPIN_NO_HUGE ? NUMAPIN_ALLOC_NO_HUGE : 0);
 }
 
+static size_t memlock_limit(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_MEMLOCK, &limit) ? 0 : limit.rlim_cur;
+}
+
+/* Why ALLOC failed, and whether that means to do without the module. */
+static enum verdict judge_alloc(struct allocation *alloc, const struct numapin_alloc *reply,
+				int error)
+{
+	/* Something else has the device's name. */
+	if (error == ENOTTY)
+		return decline(alloc, ABSENT, ENODEV, NUMAPIN_REASON_NO_MODULE);
+	if (reply->out_cause == NUMAPIN_CAUSE_ONLY_MOVABLE)
+		return decline(alloc, ABSENT, error, NUMAPIN_REASON_ONLY_MOVABLE);
+	if (reply->out_cause == NUMAPIN_CAUSE_MEMLOCK)
+		alloc->limit = memlock_limit();
+	alloc->available = reply->out_available;
+	return decline(alloc, REFUSED, error, reason_of(reply->out_cause));
+}
+
 /* Makes the region of @fd. */
 static enum verdict alloc_region(struct allocation *alloc, int fd)
 {
@@ -76,13 +101,8 @@ static enum verdict alloc_region(struct allocation *alloc, int fd)
 		.length = alloc->bytes,
 	};
 
-	if (ioctl(fd, NUMAPIN_IOCTL_ALLOC, &arg)) {
-		/* Something else has the device's name. */
-		if (errno == ENOTTY)
-			return decline(alloc, ABSENT, ENODEV, NUMAPIN_REASON_NO_MODULE);
-		alloc->available = arg.out_available;
-		return decline(alloc, REFUSED, errno, reason_of(arg.out_cause));
-	}
+	if (ioctl(fd, NUMAPIN_IOCTL_ALLOC, &arg))
+		return judge_alloc(alloc, &arg, errno);
 	if (arg.out_node != alloc->node)
 		return decline(alloc, ABSENT, ENODEV, NUMAPIN_REASON_WRONG_DEVICE);
 	alloc->huge_bytes = arg.out_huge_bytes;

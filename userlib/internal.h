@@ -30,6 +30,7 @@
  * @addr: What a backend got
  * @huge_bytes: As in the receipt
  * @available: As in the receipt
+ * @limit: For MEMLOCK the limit, in bytes
  * @reason: Why a backend did not get it
  */
 struct allocation {
@@ -39,6 +40,7 @@ struct allocation {
 	void *addr;
 	size_t huge_bytes;
 	size_t available;
+	size_t limit;
 	enum numapin_reason reason;
 };
 

@@ -11,8 +11,9 @@
  *   none    anonymous memory without placement, and a warning. UNBOUND.
  *
  * A backend is left for the next where it is absent or may not be used: no
- * device, no permission, no such node, no NUMA. Where it is there and refuses
- * for lack of memory or for a limit, that is the answer.
+ * device, no permission, no such node, no NUMA; and the module where the node
+ * has no memory that can be pinned. Where it is there and refuses for lack of
+ * memory or for a limit, that is the answer.
  *
  * Memory from the module is shared: after fork() parent and child see each
  * other's writes. The other two are private to each, as malloc's is.
@@ -87,6 +88,12 @@ enum numapin_flags {
  *                            the kernel any more.
  * @NUMAPIN_REASON_NO_MEMORY: ENOMEM: the system, or the process's limits, have
  *                            no memory or address space for it.
+ * @NUMAPIN_REASON_MEMLOCK: ENOMEM: it would exceed RLIMIT_MEMLOCK, which the
+ *                          module counts by user.
+ * @NUMAPIN_REASON_BUDGET: ENOMEM: it would exceed what root has set as the most
+ *                         that the module gives of the node.
+ * @NUMAPIN_REASON_ONLY_MOVABLE: EOPNOTSUPP: the node has only memory that can
+ *                               be moved (ZONE_MOVABLE), none to pin.
  */
 enum numapin_reason {
 	NUMAPIN_REASON_NONE		= 0,
@@ -105,6 +112,9 @@ enum numapin_reason {
 	NUMAPIN_REASON_CPUSET		= 13,
 	NUMAPIN_REASON_NODE_GONE	= 14,
 	NUMAPIN_REASON_NO_MEMORY	= 15,
+	NUMAPIN_REASON_MEMLOCK		= 16,
+	NUMAPIN_REASON_BUDGET		= 17,
+	NUMAPIN_REASON_ONLY_MOVABLE	= 18,
 };
 
 /**
@@ -117,7 +127,8 @@ enum numapin_reason {
  * @huge_bytes: How many of @bytes are known to be on 2 MiB pages: none where
  *              the outcome is not PINNED
  * @available: For NODE_FULL and NO_HUGE_PAGE the bytes that the node has free,
- *             for TOO_LARGE those that it has at all, else 0
+ *             for TOO_LARGE those that it has at all, for MEMLOCK and BUDGET
+ *             those that are left of the limit, else 0
  */
 struct numapin_receipt {
 	int node;

@@ -96,6 +96,16 @@ static void describe(char *words, const struct allocation *alloc, enum numapin_r
 	case NUMAPIN_REASON_NO_MEMORY:
 		SAY("node %d: no memory or address space for %zu bytes", node, asked);
 		break;
+	case NUMAPIN_REASON_MEMLOCK:
+		SAY("node %d: %zu bytes asked; RLIMIT_MEMLOCK: %zu, %zu left", node, asked,
+		    alloc->limit, available);
+		break;
+	case NUMAPIN_REASON_BUDGET:
+		SAY("node %d: %zu bytes asked, %zu left of its budget", node, asked, available);
+		break;
+	case NUMAPIN_REASON_ONLY_MOVABLE:
+		SAY("node %d has only movable memory, which cannot be pinned", node);
+		break;
 	}
 #undef SAY
 }
@@ -148,7 +158,8 @@ void warn_unpinned(const struct allocation *alloc, enum numapin_outcome outcome,
 		   enum numapin_reason module_reason)
 {
 	const bool useless_device = module_reason == NUMAPIN_REASON_NO_PERMISSION ||
-				    module_reason == NUMAPIN_REASON_WRONG_DEVICE;
+				    module_reason == NUMAPIN_REASON_WRONG_DEVICE ||
+				    module_reason == NUMAPIN_REASON_ONLY_MOVABLE;
 	char message[3 * WORDS_MAX], device[WORDS_MAX] = "", reason[WORDS_MAX];
 
 	if (outcome == NUMAPIN_PINNED || (outcome == NUMAPIN_BOUND && !useless_device))
