@@ -96,47 +96,53 @@ static const struct attribute_group node_group = {
 	.attrs = node_attrs,
 };
 
+static ssize_t failures_show(struct device *dev, struct device_attribute *attr,
+			     char *buf);
+
 /* In the folder failures/: how many allocations were refused for a cause. */
+static struct device_attribute failures[NUMAPIN_NR_CAUSES] = {
+	[NUMAPIN_CAUSE_NODE_FULL] =
+		__ATTR(node_full, 0444, failures_show, NULL),
+	[NUMAPIN_CAUSE_NO_HUGE_PAGE] =
+		__ATTR(no_huge_page, 0444, failures_show, NULL),
+	[NUMAPIN_CAUSE_TOO_LARGE] =
+		__ATTR(too_large, 0444, failures_show, NULL),
+	[NUMAPIN_CAUSE_CGROUP] =
+		__ATTR(cgroup, 0444, failures_show, NULL),
+	[NUMAPIN_CAUSE_CPUSET] =
+		__ATTR(cpuset, 0444, failures_show, NULL),
+	[NUMAPIN_CAUSE_NODE_GONE] =
+		__ATTR(node_gone, 0444, failures_show, NULL),
+	[NUMAPIN_CAUSE_BOOKKEEPING] =
+		__ATTR(bookkeeping, 0444, failures_show, NULL),
+	[NUMAPIN_CAUSE_MEMLOCK] =
+		__ATTR(memlock, 0444, failures_show, NULL),
+	[NUMAPIN_CAUSE_BUDGET] =
+		__ATTR(budget, 0444, failures_show, NULL),
+	[NUMAPIN_CAUSE_ONLY_MOVABLE] =
+		__ATTR(only_movable, 0444, failures_show, NULL),
+};
+
 static ssize_t failures_show(struct device *dev, struct device_attribute *attr,
 			     char *buf)
 {
-	struct dev_ext_attribute *failure =
-		container_of(attr, struct dev_ext_attribute, attr);
 	struct numapin_node *node = dev_get_drvdata(dev);
-	unsigned long cause = (unsigned long)failure->var;
+	atomic_long_t *count = &node->failures[attr - failures];
 
-	return sysfs_emit(buf, "%ld\n",
-			  atomic_long_read(&node->failures[cause]));
+	return sysfs_emit(buf, "%ld\n", atomic_long_read(count));
 }
 
-#define FAILURE_ATTR(_name, _cause)					\
-	static struct dev_ext_attribute failure_##_name = {		\
-		.attr = __ATTR(_name, 0444, failures_show, NULL),	\
-		.var = (void *)NUMAPIN_CAUSE_##_cause,			\
-	}
-
-FAILURE_ATTR(node_full, NODE_FULL);
-FAILURE_ATTR(no_huge_page, NO_HUGE_PAGE);
-FAILURE_ATTR(too_large, TOO_LARGE);
-FAILURE_ATTR(cgroup, CGROUP);
-FAILURE_ATTR(cpuset, CPUSET);
-FAILURE_ATTR(node_gone, NODE_GONE);
-FAILURE_ATTR(bookkeeping, BOOKKEEPING);
-FAILURE_ATTR(memlock, MEMLOCK);
-FAILURE_ATTR(budget, BUDGET);
-FAILURE_ATTR(only_movable, ONLY_MOVABLE);
-
 static struct attribute *failure_attrs[] = {
-	&failure_node_full.attr.attr,
-	&failure_no_huge_page.attr.attr,
-	&failure_too_large.attr.attr,
-	&failure_cgroup.attr.attr,
-	&failure_cpuset.attr.attr,
-	&failure_node_gone.attr.attr,
-	&failure_bookkeeping.attr.attr,
-	&failure_memlock.attr.attr,
-	&failure_budget.attr.attr,
-	&failure_only_movable.attr.attr,
+	&failures[NUMAPIN_CAUSE_NODE_FULL].attr,
+	&failures[NUMAPIN_CAUSE_NO_HUGE_PAGE].attr,
+	&failures[NUMAPIN_CAUSE_TOO_LARGE].attr,
+	&failures[NUMAPIN_CAUSE_CGROUP].attr,
+	&failures[NUMAPIN_CAUSE_CPUSET].attr,
+	&failures[NUMAPIN_CAUSE_NODE_GONE].attr,
+	&failures[NUMAPIN_CAUSE_BOOKKEEPING].attr,
+	&failures[NUMAPIN_CAUSE_MEMLOCK].attr,
+	&failures[NUMAPIN_CAUSE_BUDGET].attr,
+	&failures[NUMAPIN_CAUSE_ONLY_MOVABLE].attr,
 	NULL,
 };
 /* One for each cause but NONE, and the NULL */
