@@ -145,6 +145,7 @@ static struct attribute *failure_attrs[] = {
 	&failures[NUMAPIN_CAUSE_ONLY_MOVABLE].attr,
 	NULL,
 };
+
 /* One for each cause but NONE, and the NULL */
 static_assert(ARRAY_SIZE(failure_attrs) == NUMAPIN_NR_CAUSES);
 

@@ -6,10 +6,8 @@
 #define SELFTESTS_CGROUP_H
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,15 +15,6 @@
 
 #define CGROUPS	"/sys/fs/cgroup"
 #define CGROUP	CGROUPS "/numapin-selftest"
-
-static inline bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	close(fd);
-	return ok;
-}
 
 /* Moves this process into a new cgroup of @controller with @file set to @value. */
 static inline bool cgroup_enter(const char *controller, const char *file, const char *value)

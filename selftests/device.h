@@ -52,13 +52,29 @@ static inline void *map_shared(int fd, size_t length, int flags)
 	return mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);
 }
 
+/* Room for the path of a file of a node in sysfs */
+#define ATTRIBUTE_PATH 128
+
+static inline const char *attribute(char *path, int node, const char *name)
+{
+	snprintf(path, ATTRIBUTE_PATH, "/sys/class/numapin/node%d/%s", node, name);
+	return path;
+}
+
 /* A counter of a node in sysfs; -1: none. */
 static inline long counter(int node, const char *name)
 {
-	char path[128];
+	char path[ATTRIBUTE_PATH];
 
-	snprintf(path, sizeof(path), "/sys/class/numapin/node%d/%s", node, name);
-	return file_number(path);
+	return file_number(attribute(path, node, name));
+}
+
+/* Writes a node's budget; false and errno where it is refused. */
+static inline bool set_budget(int node, const char *value)
+{
+	char path[ATTRIBUTE_PATH];
+
+	return write_file(attribute(path, node, "max_bytes"), value);
 }
 
 /*

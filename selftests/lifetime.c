@@ -6,11 +6,11 @@
 #include <linux/module.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 
 #include "cgroup.h"
+#include "child.h"
 #include "device.h"
 #include "oracle.h"
 
@@ -54,17 +54,6 @@ static bool holds(const char *addr, size_t from, size_t to)
 			return false;
 	return true;
 }
-
-/* Runs @what in a child and gives its verdict. */
-#define IN_CHILD(what) ({						\
-	int _status;							\
-	pid_t _pid = fork();						\
-									\
-	if (!_pid)							\
-		_exit(!(what));						\
-	waitpid(_pid, &_status, 0);					\
-	WIFEXITED(_status) && !WEXITSTATUS(_status);			\
-})
 
 TEST_F(region, outlives_its_descriptor)
 {

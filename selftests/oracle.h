@@ -6,6 +6,8 @@
 #ifndef SELFTESTS_ORACLE_H
 #define SELFTESTS_ORACLE_H
 
+#include <errno.h>
+#include <fcntl.h>
 #include <numa.h>
 #include <numaif.h>
 #include <stdbool.h>
@@ -130,6 +132,19 @@ static inline long file_number(const char *path)
 		value = -1;
 	fclose(file);
 	return value;
+}
+
+/* False and errno where the file does not take it. */
+static inline bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : write(fd, text, strlen(text));
+	int error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return n == (ssize_t)strlen(text);
 }
 
 /* Bytes that a node has free. */
