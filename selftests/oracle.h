@@ -85,6 +85,30 @@ static inline void numa_maps_line(const void *addr, char *line, size_t size)
 		line[0] = '\0';
 }
 
+/* The 64-bit entry @index of a file of such entries; 0: none. */
+static inline uint64_t entry_of(const char *path, uint64_t index)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t entry = 0;
+
+	if (pread(fd, &entry, sizeof(entry), index * sizeof(entry)) != sizeof(entry))
+		entry = 0;
+	close(fd);
+	return entry;
+}
+
+/* The page frame number that is mapped at @addr; 0: none. For root. */
+static inline uint64_t page_frame(const void *addr)
+{
+	return entry_of("/proc/self/pagemap", (uintptr_t)addr / PAGE) & ((1ULL << 55) - 1);
+}
+
+/* KPF_... of linux/kernel-page-flags.h, each a bit. */
+static inline uint64_t page_flags(uint64_t frame)
+{
+	return entry_of("/proc/kpageflags", frame);
+}
+
 /* Whether all bytes of whole pages, the last one too, are 0. */
 static inline bool all_zero(const void *addr, size_t bytes)
 {

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A page on which the hardware fails, as MADV_HWPOISON plays it: the rest of
+ * its region goes on, and nobody is given it again.
+ */
+#include <linux/kernel-page-flags.h>
+#include <setjmp.h>
+#include <signal.h>
+
+#include "kselftest_harness.h"
+
+#include "device.h"
+#include "oracle.h"
+
+#define REGION (3 * HUGE_PAGE)
+
+/* Which page of the region is to fail */
+#define BAD 5
+
+FIXTURE(region) {
+	int fd;
+	char *addr;
+	long lost;	/* bytes of node 1 kept from use so far */
+};
+
+FIXTURE_VARIANT(region) {
+	uint32_t flags;
+	long page;	/* bytes: of what is kept from use for it */
+};
+
+FIXTURE_VARIANT_ADD(region, huge) {
+	.flags = NUMAPIN_ALLOC_HUGE, .page = HUGE_PAGE,
+};
+
+FIXTURE_VARIANT_ADD(region, small) {
+	.flags = NUMAPIN_ALLOC_NO_HUGE, .page = PAGE,
+};
+
+static char *map_again(int fd, char *addr)
+{
+	if (addr)
+		munmap(addr, REGION);
+	return map_shared(fd, REGION, 0);
+}
+
+static bool is_poisoned(uint64_t frame)
+{
+	return page_flags(frame) & 1ULL << KPF_HWPOISON;
+}
+
+FIXTURE_SETUP(region)
+{
+	self->lost = counter(1, "poisoned_bytes");
+	self->fd = open_node(1, O_RDWR);
+	ASSERT_EQ(0, alloc_region(self->fd, REGION, variant->flags, NULL));
+	self->addr = map_again(self->fd, NULL);
+	ASSERT_NE(MAP_FAILED, self->addr);
+	for (size_t i = 0; i < REGION / PAGE; i++)
+		self->addr[i * PAGE] = i % 100;
+	/* It says that it could do nothing for the page, which it has marked. */
+	EXPECT_EQ(-1, madvise(self->addr + BAD * PAGE, PAGE, MADV_HWPOISON));
+	ASSERT_TRUE(is_poisoned(page_frame(self->addr + BAD * PAGE)));
+}
+
+FIXTURE_TEARDOWN(region)
+{
+	munmap(self->addr, REGION);
+	close(self->fd);
+	EXPECT_TRUE(nothing_left());
+	EXPECT_EQ(self->lost + variant->page, counter(1, "poisoned_bytes"));
+}
+
+static sigjmp_buf jump;
+static int signal_code;
+
+static void on_sigbus(int signal, siginfo_t *info, void *context)
+{
+	signal_code = info->si_code;
+	siglongjmp(jump, 1);
+}
+
+/* The si_code of the SIGBUS that reading a byte is; 0: it can be read. */
+static int sigbus_of(const char *addr)
+{
+	struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGBUS, &action, NULL);
+	signal_code = 0;
+	if (!sigsetjmp(jump, 1))
+		*(const volatile char *)addr;
+	return signal_code;
+}
+
+TEST_F(region, others_are_kept)
+{
+	for (size_t i = 0; i < REGION / PAGE; i++)
+		if (i != BAD)
+			ASSERT_EQ(i % 100, self->addr[i * PAGE]);
+}
+
+/* Who maps it has it still; who would fault it in does not get it. */
+TEST_F(region, is_not_faulted_in)
+{
+	ASSERT_EQ(0, madvise(self->addr, REGION, MADV_DONTNEED));
+	EXPECT_EQ(BUS_MCEERR_AR, sigbus_of(self->addr + BAD * PAGE));
+	for (size_t i = 0; i < REGION / PAGE; i++)
+		if (i != BAD)
+			ASSERT_EQ(i % 100, self->addr[i * PAGE]);
+	EXPECT_EQ(BUS_MCEERR_AR, sigbus_of(self->addr + BAD * PAGE));
+}
+
+TEST_F(region, is_not_mapped_again)
+{
+	self->addr = map_again(self->fd, self->addr);
+	ASSERT_NE(MAP_FAILED, self->addr);
+	EXPECT_EQ(BUS_MCEERR_AR, sigbus_of(self->addr + BAD * PAGE));
+	for (size_t i = 0; i < REGION / PAGE; i++)
+		if (i != BAD)
+			ASSERT_EQ(i % 100, self->addr[i * PAGE]);
+}
+
+/* Of all that the node gives afterwards, none is that frame or its huge page. */
+TEST_F(region, is_never_given_again)
+{
+	const uint64_t pages = variant->page / PAGE;
+	const uint64_t bad = page_frame(self->addr + BAD * PAGE) / pages;
+	const size_t bytes = 512 * MIB;
+	char *addr;
+
+	munmap(self->addr, REGION);
+	close(self->fd);
+	self->fd = open_node(1, O_RDWR);
+	addr = map_shared(self->fd, bytes, MAP_POPULATE);
+	ASSERT_NE(MAP_FAILED, addr);
+	for (size_t i = 0; i < bytes; i += PAGE)
+		ASSERT_NE(bad, page_frame(addr + i) / pages);
+	munmap(addr, bytes);
+}
+
+TEST_HARNESS_MAIN
