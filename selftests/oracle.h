@@ -85,28 +85,49 @@ static inline void numa_maps_line(const void *addr, char *line, size_t size)
 		line[0] = '\0';
 }
 
-/* The 64-bit entry @index of a file of such entries; 0: none. */
-static inline uint64_t entry_of(const char *path, uint64_t index)
+/* Reads @count 64-bit entries of a file of such, from @index. */
+static inline bool read_entries(const char *path, uint64_t index, uint64_t *entries, size_t count)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	uint64_t entry = 0;
+	const size_t bytes = count * sizeof(*entries);
+	size_t done = 0;
+	ssize_t n = 1;
 
-	if (pread(fd, &entry, sizeof(entry), index * sizeof(entry)) != sizeof(entry))
-		entry = 0;
-	close(fd);
-	return entry;
+	while (fd >= 0 && done < bytes && n > 0) {
+		n = pread(fd, (char *)entries + done, bytes - done,
+			  index * sizeof(*entries) + done);
+		done += n > 0 ? n : 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	return done == bytes;
 }
 
-/* The page frame number that is mapped at @addr; 0: none. For root. */
+/* The page frame numbers that are mapped from @addr; 0: none. For root. */
+static inline bool page_frames(const void *addr, size_t bytes, uint64_t *frames)
+{
+	const size_t count = whole_pages(bytes) / PAGE;
+
+	if (!read_entries("/proc/self/pagemap", (uintptr_t)addr / PAGE, frames, count))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		frames[i] &= (1ULL << 55) - 1;
+	return true;
+}
+
 static inline uint64_t page_frame(const void *addr)
 {
-	return entry_of("/proc/self/pagemap", (uintptr_t)addr / PAGE) & ((1ULL << 55) - 1);
+	uint64_t frame;
+
+	return page_frames(addr, PAGE, &frame) ? frame : 0;
 }
 
 /* KPF_... of linux/kernel-page-flags.h, each a bit. */
 static inline uint64_t page_flags(uint64_t frame)
 {
-	return entry_of("/proc/kpageflags", frame);
+	uint64_t flags;
+
+	return read_entries("/proc/kpageflags", frame, &flags, 1) ? flags : 0;
 }
 
 /* Whether all bytes of whole pages, the last one too, are 0. */
