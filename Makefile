@@ -23,11 +23,11 @@ all: modules userlib
 modules:
 	@mkdir -p $(modules) && rm -rf $(modules)/kmod/probes
 	@cp -a Kbuild kmod uapi $(modules)
-	$(MAKE) -C $(KDIR) M=$(modules) modules
+	+scripts/kbuild $(KDIR) M=$(modules) modules
 	@echo "$(modules)/kmod/numapin.ko"
 
 modules_install: modules
-	$(MAKE) -C $(KDIR) M=$(modules) modules_install
+	+scripts/kbuild $(KDIR) M=$(modules) modules_install
 
 userlib:
 	$(MAKE) -C userlib OUTPUT=$(build)/userlib
