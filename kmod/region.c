@@ -42,6 +42,12 @@ static unsigned long zone_free(struct zone *zone)
 	return zone_page_state(zone, NR_FREE_PAGES);
 }
 
+/* For node_bytes(): the kernel's function takes a const zone on some kernels. */
+static unsigned long zone_managed(struct zone *zone)
+{
+	return zone_managed_pages(zone);
+}
+
 /* Where the region's huge pages end and its small ones begin. */
 static pgoff_t first_small(const struct numapin_region *region)
 {
@@ -81,7 +87,7 @@ static int check_request(int nid, struct numapin_request *req)
 	rc = check_node(nid, req);
 	if (rc)
 		return rc;
-	all = node_bytes(nid, zone_managed_pages);
+	all = node_bytes(nid, zone_managed);
 	if (req->length > all)
 		return numapin_refuse(req, -ENOMEM, NUMAPIN_CAUSE_TOO_LARGE,
 				      all);
