@@ -94,10 +94,15 @@ static int check_request(int nid, struct numapin_request *req)
 	return 0;
 }
 
-/* A zeroed folio that is known to be on @nid, or NULL. */
+/*
+ * A zeroed folio that is known to be on @nid, or NULL. What folio_alloc() makes
+ * is marked as the page cache's or anonymous memory's, and split_huge_pages of
+ * debugfs then follows its mapping, which is NULL.
+ */
 static struct folio *alloc_folio(int nid, gfp_t gfp, unsigned int order)
 {
-	struct folio *folio = __folio_alloc_node(gfp, order, nid);
+	struct page *page = alloc_pages_node(nid, gfp | __GFP_COMP, order);
+	struct folio *folio = page ? page_folio(page) : NULL;
 
 	if (folio && folio_nid(folio) != nid) {
 		folio_put(folio);
