@@ -95,20 +95,26 @@ static int check_request(int nid, struct numapin_request *req)
 }
 
 /*
- * A zeroed folio that is known to be on @nid, or NULL. What folio_alloc() makes
- * is marked as the page cache's or anonymous memory's, and split_huge_pages of
+ * A zeroed folio that is known to be on @nid, or NULL. Not of __folio_alloc(),
+ * which marks it as the page cache's or anonymous memory's: split_huge_pages of
  * debugfs then follows its mapping, which is NULL.
  */
 static struct folio *alloc_folio(int nid, gfp_t gfp, unsigned int order)
 {
-	struct page *page = alloc_pages_node(nid, gfp | __GFP_COMP, order);
-	struct folio *folio = page ? page_folio(page) : NULL;
+	struct folio *folio;
+	struct page *page;
 
-	if (folio && folio_nid(folio) != nid) {
-		folio_put(folio);
+	/* It may have gone since it was checked, and that would be logged. */
+	if (!node_online(nid))
 		return NULL;
-	}
-	return folio;
+	page = alloc_pages_node(nid, gfp | __GFP_COMP, order);
+	if (!page)
+		return NULL;
+	folio = page_folio(page);
+	if (folio_nid(folio) == nid)
+		return folio;
+	folio_put(folio);
+	return NULL;
 }
 
 /* Why alloc_folio() fails: an errno, and the cause in @req; 0 if it need not. */
