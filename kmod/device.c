@@ -21,7 +21,7 @@
 
 /* The minor number is the node's. */
 static dev_t numapin_devt;
-static struct cdev numapin_cdev;
+static struct cdev *numapin_cdev;
 
 /* Mounted while a file is open; simple_pin_fs() has the lock for both. */
 static struct vfsmount *numapin_mnt;
@@ -64,6 +64,7 @@ static int numapin_open(struct inode *inode, struct file *file)
 		goto err_unpin;
 	}
 	region->node = node;
+	region->id = atomic64_inc_return(&node->last_id);
 	/* Below any zone that user memory migrates to: it does not migrate. */
 	mapping_set_gfp_mask(region->inode->i_mapping, GFP_DMA);
 
@@ -97,7 +98,7 @@ static void numapin_show_fdinfo(struct seq_file *seq, struct file *file)
 	seq_printf(seq, "numapin-node:\t%d\n", region->node->nid);
 	if (!numapin_region_ready(region))
 		return;
-	seq_printf(seq, "numapin-region:\t%llu\n", numapin_region_id(region));
+	seq_printf(seq, "numapin-region:\t%llu\n", region->id);
 	seq_printf(seq, "numapin-bytes:\t%llu\n",
 		   numapin_region_bytes(region));
 	seq_printf(seq, "numapin-huge-pages:\t%lu\n", region->nr_huge);
@@ -140,22 +141,27 @@ static int __init numapin_init(void)
 	rc = alloc_chrdev_region(&numapin_devt, 0, MAX_NUMNODES, "numapin");
 	if (rc)
 		goto err_class;
-	rc = numapin_nodes_create(&numapin_class, numapin_devt);
+	rc = numapin_nodes_init(&numapin_class, numapin_devt);
 	if (rc)
 		goto err_chrdev;
-	/*
-	 * Last, for what was opened would outlive an init that fails. Until
-	 * then opening is ENXIO, also for who hears of the devices first.
-	 */
-	cdev_init(&numapin_cdev, &numapin_fops);
-	numapin_cdev.owner = THIS_MODULE;
-	rc = cdev_add(&numapin_cdev, numapin_devt, MAX_NUMNODES);
-	if (rc)
+	numapin_cdev = cdev_alloc();
+	if (!numapin_cdev) {
+		rc = -ENOMEM;
 		goto err_nodes;
+	}
+	numapin_cdev->owner = THIS_MODULE;
+	numapin_cdev->ops = &numapin_fops;
+	rc = cdev_add(numapin_cdev, numapin_devt, MAX_NUMNODES);
+	if (rc)
+		goto err_cdev;
+	/* From here on files can be open, and nothing may fail. */
+	numapin_nodes_update();
 	return 0;
 
+err_cdev:
+	kobject_put(&numapin_cdev->kobj);
 err_nodes:
-	numapin_nodes_destroy();
+	numapin_nodes_exit();
 err_chrdev:
 	unregister_chrdev_region(numapin_devt, MAX_NUMNODES);
 err_class:
@@ -165,8 +171,8 @@ err_class:
 
 static void __exit numapin_exit(void)
 {
-	cdev_del(&numapin_cdev);
-	numapin_nodes_destroy();
+	cdev_del(numapin_cdev);
+	numapin_nodes_exit();
 	unregister_chrdev_region(numapin_devt, MAX_NUMNODES);
 	class_unregister(&numapin_class);
 }

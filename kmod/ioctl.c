@@ -76,6 +76,7 @@ static int ioctl_alloc(struct numapin_call *call)
 	struct numapin_region *region = call->file->private_data;
 	struct numapin_alloc *alloc = &call->alloc;
 	struct numapin_request req = {
+		.file = call->file,
 		.length = alloc->length,
 		.flags = alloc->flags,
 	};

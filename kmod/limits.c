@@ -11,6 +11,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
+#include <linux/user_namespace.h>
 
 #include "numapin.h"
 
@@ -28,13 +29,18 @@ static bool charge(atomic_long_t *counter, unsigned long nr, unsigned long max,
 	return true;
 }
 
-/* Of the user and not of the address space: a file changes hands. */
+/*
+ * Of the user and not of the address space: a file changes hands. Both who
+ * opened it and who makes the region must be exempt, or a user could have a
+ * privileged process that maps what it is sent lock memory for him.
+ */
 static int charge_user(struct numapin_region *region,
 		       struct numapin_request *req)
 {
 	unsigned long left;
 
-	if (capable(CAP_IPC_LOCK))
+	if (capable(CAP_IPC_LOCK) &&
+	    file_ns_capable(req->file, &init_user_ns, CAP_IPC_LOCK))
 		return 0;
 	if (!charge(&current_user()->locked_vm, region->nr_pages,
 		    rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT, &left))
@@ -42,15 +48,6 @@ static int charge_user(struct numapin_region *region,
 				      (u64)left << PAGE_SHIFT);
 	region->user = get_uid(current_user());
 	return 0;
-}
-
-static void uncharge_user(struct numapin_region *region)
-{
-	if (!region->user)
-		return;
-	atomic_long_sub(region->nr_pages, &region->user->locked_vm);
-	free_uid(region->user);
-	region->user = NULL;
 }
 
 static int charge_node(struct numapin_region *region,
@@ -68,7 +65,7 @@ static int charge_node(struct numapin_region *region,
 
 /**
  * numapin_charge - count a region's length against limits, before it is filled
- * @region: The region, with its length
+ * @region: The region, with its length; takes a reference to its user
  * @req: Says on failure which limit it was
  *
  * Return: 0, or an errno, and then nothing is counted.
@@ -77,21 +74,27 @@ int numapin_charge(struct numapin_region *region, struct numapin_request *req)
 {
 	int rc;
 
-	rc = charge_user(region, req);
-	if (rc)
-		return rc;
 	rc = charge_node(region, req);
 	if (rc)
-		uncharge_user(region);
+		return rc;
+	rc = charge_user(region, req);
+	if (rc)
+		atomic_long_sub(region->nr_pages, &region->node->pages);
 	return rc;
 }
 
 /**
- * numapin_uncharge - undo numapin_charge()
- * @region: The region, with the length that it had then
+ * numapin_uncharge - let pages off what numapin_charge() counted
+ * @node: Their node
+ * @user: Their region's user, with the caller's reference; NULL: none
+ * @nr_pages: How many, in pages of PAGE_SIZE
  */
-void numapin_uncharge(struct numapin_region *region)
+void numapin_uncharge(struct numapin_node *node, struct user_struct *user,
+		      unsigned long nr_pages)
 {
-	atomic_long_sub(region->nr_pages, &region->node->pages);
-	uncharge_user(region);
+	atomic_long_sub(nr_pages, &node->pages);
+	if (!user)
+		return;
+	atomic_long_sub(nr_pages, &user->locked_vm);
+	free_uid(user);
 }

@@ -24,7 +24,12 @@ static vm_fault_t numapin_fault(struct vm_fault *vmf)
 	if (!page)
 		return VM_FAULT_SIGBUS;
 	trace_numapin_fault(region, vmf);
-	/* One on which hardware failed is SIGBUS: the core looks. */
+	/*
+	 * All of a huge page in which the hardware failed: the core would map
+	 * the bad part of it with the others.
+	 */
+	if (unlikely(numapin_folio_poisoned(page_folio(page))))
+		return VM_FAULT_HWPOISON;
 	get_page(page);
 	vmf->page = page;
 	return 0;
@@ -90,14 +95,21 @@ static int map_small(const struct numapin_region *region,
 static int map_region(const struct numapin_region *region,
 		      struct vm_area_struct *vma)
 {
+	int rc;
+
 	if (vma->vm_pgoff >= region->nr_pages ||
 	    vma_pages(vma) > region->nr_pages - vma->vm_pgoff)
 		return -EINVAL;
 
 	vm_flags_mod(vma, VM_DONTEXPAND, VM_MAYEXEC);
 	vma->vm_ops = &numapin_vm_ops;
+	if (!region->nr_huge) {
+		rc = map_small(region, vma);
+		if (rc)
+			return rc;
+	}
 	trace_numapin_map(region, vma);
-	return region->nr_huge ? 0 : map_small(region, vma);
+	return 0;
 }
 
 /* Makes the file's region, of the VMA's length, and maps it. */
@@ -105,6 +117,7 @@ static int fill_and_map(struct file *file, struct vm_area_struct *vma)
 {
 	struct numapin_region *region = file->private_data;
 	struct numapin_request req = {
+		.file = file,
 		.length = vma->vm_end - vma->vm_start,
 	};
 	int rc;

@@ -2,8 +2,11 @@
 /*
  * The nodes that have a device: those with memory, as it is added and removed.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/delay.h>
 #include <linux/device.h>
+#include <linux/jiffies.h>
 #include <linux/memory.h>
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
@@ -17,10 +20,7 @@
  */
 static struct numapin_node *nodes[MAX_NUMNODES];
 
-/*
- * Held while devices come and go. The notifier takes it inside the locks of
- * memory hotplug, so nothing under it may wait for those.
- */
+/* Held while devices come and go. */
 static DEFINE_MUTEX(nodes_lock);
 
 /* Of which devices are, and the number of node 0's; set before any is made. */
@@ -39,6 +39,7 @@ static struct numapin_node *create_node(int nid)
 	node->policy.mode = MPOL_BIND;
 	node->policy.home_node = NUMA_NO_NODE;
 	node_set(nid, node->policy.nodes);
+	numapin_folios_init(node);
 	return node;
 }
 
@@ -77,29 +78,34 @@ static void destroy_device(int nid)
 }
 
 /* Makes the devices that are missing and takes away those of empty nodes. */
-static int update_devices(void)
+static void update_devices(struct work_struct *work)
 {
-	int nid, rc = 0;
+	int nid, rc;
 
 	mutex_lock(&nodes_lock);
 	for_each_node(nid) {
-		if (!node_state(nid, N_MEMORY))
+		if (!node_state(nid, N_MEMORY)) {
 			destroy_device(nid);
-		else if (!rc)
-			rc = create_device(nid);
+			continue;
+		}
+		rc = create_device(nid);
+		if (rc)
+			pr_warn("node%d: no device: %d\n", nid, rc);
 	}
 	mutex_unlock(&nodes_lock);
-	return rc;
 }
 
+static DECLARE_WORK(update_work, update_devices);
+
+/*
+ * Not at once: memory hotplug holds locks here, and devtmpfs waits for whoever
+ * reads a folder of it, for as long as he likes.
+ */
 static int memory_changed(struct notifier_block *block, unsigned long action,
 			  void *data)
 {
-	if (action != MEM_ONLINE && action != MEM_OFFLINE)
-		return NOTIFY_DONE;
-	/* The memory is there whatever is said of it here. */
-	if (update_devices())
-		pr_warn("numapin: no memory for a node's device\n");
+	if (action == MEM_ONLINE || action == MEM_OFFLINE)
+		schedule_work(&update_work);
 	return NOTIFY_OK;
 }
 
@@ -112,65 +118,66 @@ static struct notifier_block memory_notifier = {
  * it as long as a user likes; then the node is leaked, which costs less than an
  * unloading that hangs.
  */
-static bool policy_is_unused(const struct mempolicy *policy)
+static bool policy_is_unused(const struct mempolicy *policy,
+			     unsigned long deadline)
 {
-	int tries;
-
-	for (tries = 0; tries < 50; tries++) {
-		if (atomic_read_acquire(&policy->refcnt) == 1)
-			return true;
+	while (atomic_read_acquire(&policy->refcnt) != 1) {
+		if (time_after(jiffies, deadline))
+			return false;
 		msleep(20);
 	}
-	return false;
+	return true;
 }
 
-static void destroy_nodes(void)
+/**
+ * numapin_nodes_init - watch for nodes that get or lose their memory
+ * @class: Of the devices that numapin_nodes_update() is to make
+ * @devt: The number of node 0's; the others' follow
+ *
+ * Return: 0, or an errno.
+ */
+int numapin_nodes_init(struct class *class, dev_t devt)
 {
+	device_class = class;
+	first_devt = devt;
+	return register_memory_notifier(&memory_notifier);
+}
+
+/**
+ * numapin_nodes_update - have a device for each node with memory, and no other
+ *
+ * A device that cannot be made is warned of, and tried again when memory
+ * changes.
+ */
+void numapin_nodes_update(void)
+{
+	update_devices(&update_work);
+}
+
+/**
+ * numapin_nodes_exit - the end of all devices and nodes
+ *
+ * For when no file is open.
+ */
+void numapin_nodes_exit(void)
+{
+	const unsigned long deadline = jiffies + HZ;
 	int nid;
 
+	unregister_memory_notifier(&memory_notifier);
+	cancel_work_sync(&update_work);
 	mutex_lock(&nodes_lock);
 	for_each_node(nid)
 		destroy_device(nid);
 	mutex_unlock(&nodes_lock);
 
 	for_each_node(nid) {
-		if (nodes[nid] && policy_is_unused(&nodes[nid]->policy))
+		if (!nodes[nid])
+			continue;
+		numapin_folios_exit(nodes[nid]);
+		if (policy_is_unused(&nodes[nid]->policy, deadline))
 			kfree(nodes[nid]);
 	}
-}
-
-/**
- * numapin_nodes_create - make devices, now and as nodes get memory
- * @class: Their class
- * @devt: The number of node 0's; the others' follow
- *
- * Return: 0, or an errno, and then there are none.
- */
-int numapin_nodes_create(struct class *class, dev_t devt)
-{
-	int rc;
-
-	device_class = class;
-	first_devt = devt;
-	/* First, for what changes in between is seen by the one or the other. */
-	rc = register_memory_notifier(&memory_notifier);
-	if (rc)
-		return rc;
-	rc = update_devices();
-	if (rc)
-		numapin_nodes_destroy();
-	return rc;
-}
-
-/**
- * numapin_nodes_destroy - the end of all devices and nodes
- *
- * For when no file is open.
- */
-void numapin_nodes_destroy(void)
-{
-	unregister_memory_notifier(&memory_notifier);
-	destroy_nodes();
 }
 
 /**

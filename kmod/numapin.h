@@ -6,7 +6,8 @@
  *   node.c	the nodes that have a device, as memory comes and goes
  *   sysfs.c	what a node device shows and lets root set
  *   ioctl.c	the ioctls of a node device
- *   region.c	pages of a region: allocated, found, freed
+ *   region.c	pages of a region: all of them or none, found, freed
+ *   folio.c	folios: allocated on the node, freed when nobody has them
  *   limits.c	what a user and a node may have
  *   mapping.c	regions in address spaces: mmap, faults, LOCATE
  *   trace.h	tracepoints
@@ -16,9 +17,12 @@
 
 #include <linux/atomic.h>
 #include <linux/cache.h>
+#include <linux/list.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
+#include <linux/spinlock_types.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 
 #include <linux/numapin.h>
 
@@ -38,27 +42,40 @@ struct user_struct;
  *          references that outlive a mapping; unloading waits for them.
  * @dev: Its device while it has memory, else NULL; under nodes_lock of node.c
  * @max_pages: Its budget: what @pages may rise to. Root sets it at any time.
+ * @last_id: The last region's @id
  * @regions: Regions that have their pages
- * @pages: Pages of PAGE_SIZE that regions hold or are being given
+ * @pages: Pages of PAGE_SIZE that regions hold or are being given, or linger
  * @huge_pages: How many of @pages are in huge pages
  * @poisoned_pages: Pages that are kept from use for ever: hardware failed there
+ * @lingering_pages: How many of @pages are of regions that ended, but were not
+ *                   let go of by whoever else had references to them
+ * @lingering_lock: Guards @lingering
+ * @lingering: Their folios, by folio->lru; folio->private is the user that they
+ *             count against, with a reference
+ * @reaper: Frees those that were let go of; pending while there are any
  * @failures: Refused allocations, by enum numapin_cause
  *
  * Lifetime: from when the node is first seen to have memory to module unload,
  * so that an open file need not hold it.
  *
  * Lock rules: @nid and @policy do not change, and the counters stand each for
- * itself. Callers on different nodes share nothing.
+ * itself. @lingering_lock is held for moments and nests with nothing. Callers on
+ * different nodes share nothing.
  */
 struct numapin_node {
 	int nid;
 	struct mempolicy policy;
 	struct device *dev;
 	unsigned long max_pages;
+	atomic64_t last_id;
 	atomic_long_t regions;
 	atomic_long_t pages;
 	atomic_long_t huge_pages;
 	atomic_long_t poisoned_pages;
+	atomic_long_t lingering_pages;
+	spinlock_t lingering_lock;
+	struct list_head lingering;
+	struct delayed_work reaper;
 	atomic_long_t failures[NUMAPIN_NR_CAUSES];
 } ____cacheline_aligned_in_smp;
 
@@ -80,18 +97,22 @@ enum numapin_region_state {
  * @inode: Its own, unlike the device's: the file's f_mapping belongs to it, and
  *         its size is the region's, without which the core maps no PMDs
  * @state: enum numapin_region_state
- * @user: Whose RLIMIT_MEMLOCK its pages count against; NULL: nobody's
+ * @id: What it goes by in fdinfo and tracepoints: no other of its node has the
+ *      same, ever
+ * @user: Whose RLIMIT_MEMLOCK its pages count against, with a reference; NULL:
+ *        nobody's
  * @nr_pages: Its length, in pages of PAGE_SIZE
  * @nr_huge: Its first huge pages cover that much of it: they come first, and
  *           a page of PAGE_SIZE never precedes one
  * @huge: The @nr_huge huge pages
  * @small: The pages after them
  * @nr_small: How many those are
+ * @nr_lingering: As it ends: how many of @nr_pages linger with the node
  *
  * Lifetime: from open to release of the file, which every mapping has a
  * reference to.
  *
- * Lock rules: no lock. @node and @inode do not change. The task that moves
+ * Lock rules: no lock. @node, @inode and @id do not change. The task that moves
  * @state from EMPTY to FILLING owns the rest, alone, until it moves it on to
  * READY or back. When READY, nothing changes any more and anyone with a reference to
  * the file may read. A lock would have to be held both in mmap(), under
@@ -100,23 +121,27 @@ enum numapin_region_state {
 struct numapin_region {
 	struct numapin_node *node;
 	struct inode *inode;
+	u64 id;
 	atomic_t state;
 	struct user_struct *user;
 	unsigned long nr_pages;
 	unsigned long nr_huge;
 	unsigned long nr_small;
+	unsigned long nr_lingering;
 	struct folio **huge;
 	struct page **small;
 };
 
 /**
  * struct numapin_request - what is asked of a region, and why it was refused
+ * @file: The region's file
  * @length: Bytes; rounded up to whole pages
  * @flags: enum numapin_alloc_flags
  * @cause: On failure enum numapin_cause
  * @available: On failure as out_available of struct numapin_alloc
  */
 struct numapin_request {
+	struct file *file;
 	u64 length;
 	u32 flags;
 	enum numapin_cause cause;
@@ -127,15 +152,24 @@ struct numapin_request {
 
 /* node.c */
 struct numapin_node *numapin_node_find(int nid);
-int numapin_nodes_create(struct class *class, dev_t devt);
-void numapin_nodes_destroy(void);
+int numapin_nodes_init(struct class *class, dev_t devt);
+void numapin_nodes_update(void);
+void numapin_nodes_exit(void);
 
 /* sysfs.c */
 extern const struct attribute_group *numapin_groups[];
 
 /* limits.c */
 int numapin_charge(struct numapin_region *region, struct numapin_request *req);
-void numapin_uncharge(struct numapin_region *region);
+void numapin_uncharge(struct numapin_node *node, struct user_struct *user,
+		      unsigned long nr_pages);
+
+/* folio.c */
+struct folio *numapin_folio_alloc(int nid, unsigned int order, gfp_t gfp);
+bool numapin_folio_poisoned(struct folio *folio);
+void numapin_folio_free(struct numapin_region *region, struct folio *folio);
+void numapin_folios_init(struct numapin_node *node);
+void numapin_folios_exit(struct numapin_node *node);
 
 /* region.c */
 int numapin_refuse(struct numapin_request *req, int error,
@@ -149,7 +183,6 @@ struct page *numapin_region_page(const struct numapin_region *region,
 				 pgoff_t index);
 u64 numapin_region_bytes(const struct numapin_region *region);
 u64 numapin_region_huge_bytes(const struct numapin_region *region);
-u64 numapin_region_id(const struct numapin_region *region);
 
 /* mapping.c */
 int numapin_mmap(struct file *file, struct vm_area_struct *vma);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A region's pages: allocated on the node or not at all, found, freed.
+ * A region's pages: all of them or none, found, freed.
  */
 #include <linux/cpuset.h>
 #include <linux/err.h>
@@ -16,15 +16,6 @@
 #include "numapin.h"
 #include "trace.h"
 
-/*
- * GFP_USER keeps a task in its cpuset. __GFP_THISNODE with __GFP_RETRY_MAYFAIL
- * reclaims on the node, then gives up, without the OOM killer. No
- * __GFP_MOVABLE: a page that may be pinned for long must not be in
- * ZONE_MOVABLE, and these must not be moved anyway.
- */
-#define NUMAPIN_GFP	(GFP_USER | __GFP_THISNODE | __GFP_ACCOUNT | \
-			 __GFP_ZERO | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
-
 /* Sums @count over the zones of @nid that these pages can come from. */
 static u64 node_bytes(int nid, unsigned long (*count)(struct zone *zone))
 {
@@ -37,15 +28,16 @@ static u64 node_bytes(int nid, unsigned long (*count)(struct zone *zone))
 	return (u64)pages << PAGE_SHIFT;
 }
 
+/* What is set aside for contiguous allocations is for movable pages. */
 static unsigned long zone_free(struct zone *zone)
 {
-	return zone_page_state(zone, NR_FREE_PAGES);
+	return zone_page_state(zone, NR_FREE_PAGES) -
+	       zone_page_state(zone, NR_FREE_CMA_PAGES);
 }
 
-/* For node_bytes(): the kernel's function takes a const zone on some kernels. */
-static unsigned long zone_managed(struct zone *zone)
+static unsigned long zone_usable(struct zone *zone)
 {
-	return zone_managed_pages(zone);
+	return zone_managed_pages(zone) - zone_cma_pages(zone);
 }
 
 /* Where the region's huge pages end and its small ones begin. */
@@ -87,37 +79,14 @@ static int check_request(int nid, struct numapin_request *req)
 	rc = check_node(nid, req);
 	if (rc)
 		return rc;
-	all = node_bytes(nid, zone_managed);
+	all = node_bytes(nid, zone_usable);
 	if (req->length > all)
 		return numapin_refuse(req, -ENOMEM, NUMAPIN_CAUSE_TOO_LARGE,
 				      all);
 	return 0;
 }
 
-/*
- * A zeroed folio that is known to be on @nid, or NULL. Not of __folio_alloc(),
- * which marks it as the page cache's or anonymous memory's: split_huge_pages of
- * debugfs then follows its mapping, which is NULL.
- */
-static struct folio *alloc_folio(int nid, gfp_t gfp, unsigned int order)
-{
-	struct folio *folio;
-	struct page *page;
-
-	/* It may have gone since it was checked, and that would be logged. */
-	if (!node_online(nid))
-		return NULL;
-	page = alloc_pages_node(nid, gfp | __GFP_COMP, order);
-	if (!page)
-		return NULL;
-	folio = page_folio(page);
-	if (folio_nid(folio) == nid)
-		return folio;
-	folio_put(folio);
-	return NULL;
-}
-
-/* Why alloc_folio() fails: an errno, and the cause in @req; 0 if it need not. */
+/* Why numapin_folio_alloc() fails: an errno, and the cause in @req; 0 if it need not. */
 static int judge_folio(const struct numapin_region *region, unsigned int order,
 		       struct numapin_request *req)
 {
@@ -133,7 +102,7 @@ static int judge_folio(const struct numapin_region *region, unsigned int order,
 		return rc;
 
 	/* Is it the node, or the cgroup's charge? */
-	folio = alloc_folio(nid, NUMAPIN_GFP & ~__GFP_ACCOUNT, order);
+	folio = numapin_folio_alloc(nid, order, 0);
 	if (folio) {
 		folio_put(folio);
 		return 0;
@@ -145,7 +114,7 @@ static int judge_folio(const struct numapin_region *region, unsigned int order,
 			      node_bytes(nid, zone_free) + region_held(region));
 }
 
-/* What alloc_folio() gives; or an ERR_PTR, and the cause in @req. */
+/* What numapin_folio_alloc() gives; or an ERR_PTR, and the cause in @req. */
 static struct folio *alloc_folio_or_refuse(const struct numapin_region *region,
 					   unsigned int order,
 					   struct numapin_request *req)
@@ -154,14 +123,14 @@ static struct folio *alloc_folio_or_refuse(const struct numapin_region *region,
 	struct folio *folio;
 	int rc;
 
-	folio = alloc_folio(nid, NUMAPIN_GFP, order);
+	folio = numapin_folio_alloc(nid, order, __GFP_ACCOUNT);
 	if (folio)
 		return folio;
 	rc = judge_folio(region, order, req);
 	if (rc)
 		return ERR_PTR(rc);
 	/* If it is not the cgroup, then reclaim was merely late. */
-	folio = alloc_folio(nid, NUMAPIN_GFP, order);
+	folio = numapin_folio_alloc(nid, order, __GFP_ACCOUNT);
 	if (folio)
 		return folio;
 	rc = numapin_refuse(req, -ENOMEM, NUMAPIN_CAUSE_CGROUP, 0);
@@ -208,8 +177,9 @@ static int fill_huge(struct numapin_region *region,
 			folio = alloc_folio_or_refuse(region, HPAGE_PMD_ORDER,
 						      req);
 		else
-			folio = alloc_folio(region->node->nid, NUMAPIN_GFP,
-					    HPAGE_PMD_ORDER);
+			folio = numapin_folio_alloc(region->node->nid,
+						    HPAGE_PMD_ORDER,
+						    __GFP_ACCOUNT);
 		if (!folio)
 			break;
 		if (IS_ERR(folio))
@@ -248,42 +218,17 @@ static int fill_small(struct numapin_region *region,
 	return 0;
 }
 
-static bool has_poison(struct folio *folio)
-{
-	long i;
-
-	for (i = 0; i < folio_nr_pages(folio); i++)
-		if (PageHWPoison(folio_page(folio, i)))
-			return true;
-	return false;
-}
-
-/*
- * The page allocator withholds a page on which hardware failed where it is
- * freed by itself. Inside a huge page it would be handed out again: so the
- * reference to that is kept for ever.
- */
-static void free_folio(struct numapin_node *node, struct folio *folio)
-{
-	if (unlikely(has_poison(folio))) {
-		atomic_long_add(folio_nr_pages(folio), &node->poisoned_pages);
-		if (folio_test_large(folio))
-			return;
-	}
-	folio_put(folio);
-}
-
 /* Frees what fill_huge() and fill_small() made, however far they came. */
 static void free_pages_of(struct numapin_region *region)
 {
 	unsigned long i;
 
 	for (i = 0; i < region->nr_huge; i++) {
-		free_folio(region->node, region->huge[i]);
+		numapin_folio_free(region, region->huge[i]);
 		cond_resched();
 	}
 	for (i = 0; i < region->nr_small; i++) {
-		free_folio(region->node, page_folio(region->small[i]));
+		numapin_folio_free(region, page_folio(region->small[i]));
 		cond_resched();
 	}
 	kvfree(region->huge);
@@ -292,6 +237,15 @@ static void free_pages_of(struct numapin_region *region)
 	region->small = NULL;
 	region->nr_huge = 0;
 	region->nr_small = 0;
+}
+
+/* Undoes numapin_charge(), but for the folios that still linger. */
+static void uncharge(struct numapin_region *region)
+{
+	numapin_uncharge(region->node, region->user,
+			 region->nr_pages - region->nr_lingering);
+	region->user = NULL;
+	region->nr_lingering = 0;
 }
 
 /* Gives a region that has its length the pages and the limits' consent. */
@@ -312,7 +266,7 @@ static int fill(struct numapin_region *region, struct numapin_request *req)
 
 err_pages:
 	free_pages_of(region);
-	numapin_uncharge(region);
+	uncharge(region);
 	return rc;
 }
 
@@ -398,7 +352,7 @@ void numapin_region_abandon(struct numapin_region *region)
 	atomic_long_sub(first_small(region), &region->node->huge_pages);
 	i_size_write(region->inode, 0);
 	free_pages_of(region);
-	numapin_uncharge(region);
+	uncharge(region);
 	region->nr_pages = 0;
 	atomic_set_release(&region->state, NUMAPIN_REGION_EMPTY);
 }
@@ -452,15 +406,4 @@ u64 numapin_region_bytes(const struct numapin_region *region)
 u64 numapin_region_huge_bytes(const struct numapin_region *region)
 {
 	return (u64)first_small(region) << PAGE_SHIFT;
-}
-
-/**
- * numapin_region_id - what a region goes by in fdinfo and tracepoints
- * @region: The region
- *
- * Return: a number that no other region has at the same time.
- */
-u64 numapin_region_id(const struct numapin_region *region)
-{
-	return region->inode->i_ino;
 }

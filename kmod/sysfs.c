@@ -42,6 +42,15 @@ static ssize_t huge_bytes_show(struct device *dev,
 }
 static DEVICE_ATTR_RO(huge_bytes);
 
+static ssize_t lingering_bytes_show(struct device *dev,
+				    struct device_attribute *attr, char *buf)
+{
+	struct numapin_node *node = dev_get_drvdata(dev);
+
+	return show_bytes(&node->lingering_pages, buf);
+}
+static DEVICE_ATTR_RO(lingering_bytes);
+
 static ssize_t poisoned_bytes_show(struct device *dev,
 				   struct device_attribute *attr, char *buf)
 {
@@ -87,6 +96,7 @@ static struct attribute *node_attrs[] = {
 	&dev_attr_regions.attr,
 	&dev_attr_bytes.attr,
 	&dev_attr_huge_bytes.attr,
+	&dev_attr_lingering_bytes.attr,
 	&dev_attr_poisoned_bytes.attr,
 	&dev_attr_max_bytes.attr,
 	NULL,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Tracepoints: a region made, mapped, faulted in, freed; and a refusal. A
- * region goes by the number that its fdinfo shows as numapin-region.
+ * region goes by its node and the number that its fdinfo shows as numapin-region.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM numapin
@@ -12,6 +12,19 @@
 #include <linux/tracepoint.h>
 
 #include "numapin.h"
+
+/* So that user space, which reads numbers, can name them too */
+TRACE_DEFINE_ENUM(NUMAPIN_CAUSE_NONE);
+TRACE_DEFINE_ENUM(NUMAPIN_CAUSE_NODE_FULL);
+TRACE_DEFINE_ENUM(NUMAPIN_CAUSE_NO_HUGE_PAGE);
+TRACE_DEFINE_ENUM(NUMAPIN_CAUSE_TOO_LARGE);
+TRACE_DEFINE_ENUM(NUMAPIN_CAUSE_CGROUP);
+TRACE_DEFINE_ENUM(NUMAPIN_CAUSE_CPUSET);
+TRACE_DEFINE_ENUM(NUMAPIN_CAUSE_NODE_GONE);
+TRACE_DEFINE_ENUM(NUMAPIN_CAUSE_BOOKKEEPING);
+TRACE_DEFINE_ENUM(NUMAPIN_CAUSE_MEMLOCK);
+TRACE_DEFINE_ENUM(NUMAPIN_CAUSE_BUDGET);
+TRACE_DEFINE_ENUM(NUMAPIN_CAUSE_ONLY_MOVABLE);
 
 #define show_numapin_cause(cause)					\
 	__print_symbolic(cause,						\
@@ -38,7 +51,7 @@ DECLARE_EVENT_CLASS(numapin_region,
 	),
 	TP_fast_assign(
 		__entry->node = region->node->nid;
-		__entry->region = numapin_region_id(region);
+		__entry->region = region->id;
 		__entry->bytes = numapin_region_bytes(region);
 		__entry->huge_bytes = numapin_region_huge_bytes(region);
 	),
@@ -95,7 +108,7 @@ TRACE_EVENT(numapin_map,
 	),
 	TP_fast_assign(
 		__entry->node = region->node->nid;
-		__entry->region = numapin_region_id(region);
+		__entry->region = region->id;
 		__entry->addr = vma->vm_start;
 		__entry->bytes = vma->vm_end - vma->vm_start;
 		__entry->offset = vma->vm_pgoff;
@@ -118,7 +131,7 @@ TRACE_EVENT(numapin_fault,
 	),
 	TP_fast_assign(
 		__entry->node = region->node->nid;
-		__entry->region = numapin_region_id(region);
+		__entry->region = region->id;
 		__entry->addr = vmf->address;
 		__entry->offset = vmf->pgoff;
 		__entry->write = vmf->flags & FAULT_FLAG_WRITE;

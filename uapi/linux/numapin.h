@@ -31,20 +31,28 @@
  *    other threads' page faults wait for it: large ones are better made by ALLOC.
  *
  * What a region counts against, from when it is made to its end:
- *  - RLIMIT_MEMLOCK of the user who made it, with all else that the user has
- *    locked by way of files (io_uring's buffers, iommufd's, BPF maps); unless
- *    he had CAP_IPC_LOCK. Handing the file on does not change whose it is.
  *  - The budget of the node, which root sets: /sys/class/numapin/nodeN/max_bytes,
  *    in bytes or "max". Lowering it takes nothing from regions that are there.
- *  - The memory cgroup of the task that made it.
+ *  - RLIMIT_MEMLOCK of the user who makes it, that is who calls ALLOC or the
+ *    mmap() that makes it, together with all else that the user has locked by
+ *    way of files: buffers of io_uring, iommufd and AF_XDP. Handing the file on
+ *    does not change whose it is. Exempt is who has CAP_IPC_LOCK, if he who
+ *    opened the file had it too.
+ *  - The memory cgroup of the task that makes it, where the kernel counts its
+ *    own memory (not with cgroup.memory=nokmem).
+ *
+ * Pages that a device, a pipe or a socket still has when the region ends count
+ * on until it lets go of them, and a moment longer: a 2 MiB page as a whole
+ * (/sys/class/numapin/nodeN/lingering_bytes). They are nobody else's till then.
  *
  * A page on which the hardware fails: a mapping that has it keeps it, faulting
- * it in is SIGBUS, and at the region's end it is kept from use, with the 2 MiB
- * page that it is part of (/sys/class/numapin/nodeN/poisoned_bytes).
+ * it in is SIGBUS, as is any of the 2 MiB page that it is part of, and at the
+ * region's end both are kept from use (/sys/class/numapin/nodeN/poisoned_bytes).
  *
  * /proc/PID/fdinfo/FD has numapin-node; and of a file with a region
- * numapin-region, which is a number that tracepoints give it, numapin-bytes,
- * numapin-huge-pages (of 2 MiB) and numapin-small-pages (of 4 KiB).
+ * numapin-region, which is a number that tracepoints give it and no other region
+ * of the node, numapin-bytes, numapin-huge-pages (of 2 MiB) and
+ * numapin-small-pages (of 4 KiB).
  *
  * What regions are not good for: futexes that processes share. Those of
  * PTHREAD_PROCESS_SHARED are EFAULT, since the kernel names them by the file
@@ -98,15 +106,16 @@ enum numapin_alloc_flags {
  * @NUMAPIN_CAUSE_NODE_FULL: ENOMEM: the node has no more free pages.
  * @NUMAPIN_CAUSE_NO_HUGE_PAGE: ENOMEM: the node has no free 2 MiB page and
  *                              %NUMAPIN_ALLOC_HUGE was set.
- * @NUMAPIN_CAUSE_TOO_LARGE: ENOMEM: more than the node has, free or not.
- *                           Nothing was reclaimed for it.
+ * @NUMAPIN_CAUSE_TOO_LARGE: ENOMEM: more than the node has, free or not, that
+ *                           is not set aside for movable pages. Nothing was
+ *                           reclaimed for it.
  * @NUMAPIN_CAUSE_CGROUP: ENOMEM: the caller's memory cgroup is at its limit.
  * @NUMAPIN_CAUSE_CPUSET: EPERM: the caller's cpuset does not have the node.
  * @NUMAPIN_CAUSE_NODE_GONE: ENODEV: the node's memory was all taken offline
  *                           since the device was opened.
  * @NUMAPIN_CAUSE_BOOKKEEPING: ENOMEM: no memory for the region's own tables,
- *                             on whichever node; or it would have over 1 TiB
- *                             on 4 KiB pages.
+ *                             on whichever node; or it would have 1 TiB or
+ *                             more on 4 KiB pages.
  * @NUMAPIN_CAUSE_MEMLOCK: ENOMEM: it would exceed the caller's RLIMIT_MEMLOCK.
  * @NUMAPIN_CAUSE_BUDGET: ENOMEM: it would exceed the node's budget, max_bytes.
  * @NUMAPIN_CAUSE_ONLY_MOVABLE: EOPNOTSUPP: all memory of the node is

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A region's folios: allocated on the node or not at all, and freed when nobody
+ * else has them.
+ */
+#include <linux/gfp.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/nodemask.h>
+#include <linux/page-flags.h>
+#include <linux/sched.h>
+#include <linux/sched/user.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+#include "numapin.h"
+
+/*
+ * GFP_USER keeps a task in its cpuset. __GFP_THISNODE with __GFP_RETRY_MAYFAIL
+ * reclaims on the node, then gives up, without the OOM killer. No
+ * __GFP_MOVABLE: a page that may be pinned for long must not be in
+ * ZONE_MOVABLE, and these must not be moved anyway.
+ */
+#define NUMAPIN_GFP	(GFP_USER | __GFP_THISNODE | __GFP_COMP | \
+			 __GFP_ZERO | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
+/* How often lingering folios are looked at, and how many of them at a time. */
+#define REAP_INTERVAL	(HZ / 10)
+#define REAP_BATCH	4096
+
+/**
+ * numapin_folio_alloc - a zeroed folio on a node
+ * @nid: The node
+ * @order: Its order
+ * @gfp: __GFP_ACCOUNT to charge it to the caller's memory cgroup, or 0
+ *
+ * Not by __folio_alloc(), which marks a folio as the page cache's or anonymous
+ * memory's: split_huge_pages of debugfs then follows its mapping, which is NULL.
+ *
+ * Return: the folio, which is known to be on @nid, or NULL.
+ */
+struct folio *numapin_folio_alloc(int nid, unsigned int order, gfp_t gfp)
+{
+	struct folio *folio;
+	struct page *page;
+
+	/* It may have gone since it was checked, and that would be logged. */
+	if (!node_state(nid, N_MEMORY))
+		return NULL;
+	page = alloc_pages_node(nid, NUMAPIN_GFP | gfp, order);
+	if (!page)
+		return NULL;
+	folio = page_folio(page);
+	if (folio_nid(folio) == nid)
+		return folio;
+	folio_put(folio);
+	return NULL;
+}
+
+/**
+ * numapin_folio_poisoned - has the hardware failed anywhere in a folio?
+ * @folio: The folio
+ *
+ * No flag of the folio tells: memory_failure() sets none where it cannot handle
+ * it. A page may fail as soon as this was asked; then it is found out later, or
+ * as any other free page of the system.
+ *
+ * Return: true where it has.
+ */
+bool numapin_folio_poisoned(struct folio *folio)
+{
+	long i;
+
+	for (i = 0; i < folio_nr_pages(folio); i++)
+		if (PageHWPoison(folio_page(folio, i)))
+			return true;
+	return false;
+}
+
+/*
+ * Lets go of a folio; not if somebody else has it, unless @shared. The page allocator
+ * withholds a page on which hardware failed where it is freed by itself. Inside a
+ * huge page it would be handed out again: so the reference to that is kept for
+ * ever. Neither waits for others, for memory_failure() may keep a reference.
+ */
+static bool try_free(struct numapin_node *node, struct folio *folio,
+		     bool shared)
+{
+	if (unlikely(numapin_folio_poisoned(folio))) {
+		atomic_long_add(folio_nr_pages(folio), &node->poisoned_pages);
+		if (folio_test_large(folio))
+			return true;
+	} else if (!shared && folio_ref_count(folio) > 1) {
+		return false;
+	}
+	folio_put(folio);
+	return true;
+}
+
+static void add_lingering(struct numapin_node *node, struct folio *folio)
+{
+	spin_lock(&node->lingering_lock);
+	list_add_tail(&folio->lru, &node->lingering);
+	spin_unlock(&node->lingering_lock);
+}
+
+static struct folio *take_lingering(struct numapin_node *node)
+{
+	struct folio *folio;
+
+	spin_lock(&node->lingering_lock);
+	folio = list_first_entry_or_null(&node->lingering, struct folio, lru);
+	if (folio)
+		list_del(&folio->lru);
+	spin_unlock(&node->lingering_lock);
+	return folio;
+}
+
+/* Likewise of one that lingers. */
+static bool free_lingering(struct numapin_node *node, struct folio *folio,
+			   bool shared)
+{
+	struct user_struct *user = folio->private;
+	long nr = folio_nr_pages(folio);
+
+	if (!try_free(node, folio, shared))
+		return false;
+	atomic_long_sub(nr, &node->lingering_pages);
+	numapin_uncharge(node, user, nr);
+	return true;
+}
+
+/* Goes round the lingering folios once, or as far as is good for others. */
+static void reap(struct work_struct *work)
+{
+	struct numapin_node *node = container_of(to_delayed_work(work),
+						 struct numapin_node, reaper);
+	struct folio *folio, *first_busy = NULL;
+	unsigned int busy = 0;
+
+	while (busy < REAP_BATCH) {
+		folio = take_lingering(node);
+		if (!folio)
+			return;
+		/* Mapped nowhere, it gets no new references. */
+		if (free_lingering(node, folio, false)) {
+			cond_resched();
+			continue;
+		}
+		add_lingering(node, folio);
+		if (folio == first_busy)
+			break;
+		if (!busy++)
+			first_busy = folio;
+	}
+	schedule_delayed_work(&node->reaper, REAP_INTERVAL);
+}
+
+/**
+ * numapin_folio_free - free a folio of a region, now or as soon as possible
+ * @region: The region
+ * @folio: The folio
+ *
+ * A device, a pipe or a socket may still have it. Then it lingers: it counts
+ * against limits until they let go of it, or else they would be a way to hold
+ * memory that is counted nowhere; and it is not freed by them unseen, for it
+ * may have been poisoned meanwhile.
+ */
+void numapin_folio_free(struct numapin_region *region, struct folio *folio)
+{
+	struct numapin_node *node = region->node;
+
+	if (likely(try_free(node, folio, false)))
+		return;
+	folio->private = region->user ? get_uid(region->user) : NULL;
+	region->nr_lingering += folio_nr_pages(folio);
+	atomic_long_add(folio_nr_pages(folio), &node->lingering_pages);
+	add_lingering(node, folio);
+	schedule_delayed_work(&node->reaper, REAP_INTERVAL);
+}
+
+/**
+ * numapin_folios_init - make a node ready for lingering folios
+ * @node: The node
+ */
+void numapin_folios_init(struct numapin_node *node)
+{
+	spin_lock_init(&node->lingering_lock);
+	INIT_LIST_HEAD(&node->lingering);
+	INIT_DELAYED_WORK(&node->reaper, reap);
+}
+
+/**
+ * numapin_folios_exit - let go of lingering folios, which others may still have
+ * @node: The node, which has no region any more
+ */
+void numapin_folios_exit(struct numapin_node *node)
+{
+	struct folio *folio;
+
+	cancel_delayed_work_sync(&node->reaper);
+	while ((folio = take_lingering(node)))
+		free_lingering(node, folio, true);
+}
