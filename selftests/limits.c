@@ -14,6 +14,7 @@
 #include "device.h"
 #include "library.h"
 #include "oracle.h"
+#include "pressure.h"
 
 #define LIMIT (8 * MIB)
 
@@ -161,16 +162,81 @@ TEST_F(limit, memlock_is_shared_with_io_uring)
 	io_uring_queue_exit(&ring);
 }
 
-/* Whatever else refuses, the limit is as it was. */
+/* Whichever refuses, neither has counted anything. */
 TEST_F(limit, refusals_give_back)
 {
-	ASSERT_TRUE(set_budget(1, "1048576"));
-	ASSERT_TRUE(become_nobody(LIMIT));
-	EXPECT_REFUSED(0, LIMIT, BUDGET, MIB);
+	ASSERT_TRUE(set_budget(1, "8388608"));
+	ASSERT_TRUE(become_nobody(LIMIT / 2));
+	EXPECT_REFUSED(0, LIMIT, MEMLOCK, LIMIT / 2);
+	EXPECT_REFUSED(0, LIMIT + PAGE, BUDGET, LIMIT);
+	EXPECT_EQ(0, counter(1, "bytes"));
+	EXPECT_EQ(0, alloc_region(self->fds[0], LIMIT / 2, 0, NULL));
+}
+
+/* Neither does a region that was charged for and then could not be had. */
+TEST_F(limit, failures_give_back)
+{
+	const long elsewhere = counter(1, "failures/node_full");
+
+	if (!may_fill_nodes())
+		SKIP(return, NOT_TO_BE_FILLED);
+	ASSERT_TRUE(become_nobody(1ULL << 40));
+	EXPECT_EQ(ENOMEM, alloc_region(self->fds[0], node_free(1) + 8 * MIB, 0, &self->reply));
+	EXPECT_EQ(NUMAPIN_CAUSE_NODE_FULL, self->reply.out_cause);
+	EXPECT_EQ(elsewhere + 1, counter(1, "failures/node_full"));
+	EXPECT_EQ(0, counter(1, "bytes"));
 	ASSERT_TRUE(become_root());
-	ASSERT_TRUE(set_budget(1, "max"));
 	ASSERT_TRUE(become_nobody(LIMIT));
 	EXPECT_EQ(0, alloc_region(self->fds[0], LIMIT, 0, NULL));
+}
+
+/* A user's file in the hands of root, who maps what he is sent */
+TEST_F(limit, memlock_exempts_no_others_file)
+{
+	int fd;
+
+	ASSERT_EQ(0, chmod("/dev/numapin/node1", 0666));
+	ASSERT_TRUE(become_nobody(LIMIT));
+	fd = open_node(1, O_RDWR);
+	ASSERT_TRUE(become_root());
+	ASSERT_EQ(0, chmod("/dev/numapin/node1", 0660));
+	EXPECT_EQ(MAP_FAILED, map_shared(fd, LIMIT + PAGE, 0));
+	EXPECT_EQ(ENOMEM, errno);
+	close(fd);
+}
+
+/* Bytes of a region that ended, in a pipe: a reference that is not a mapping. */
+TEST_F(limit, memlock_holds_what_lingers)
+{
+	struct iovec word = { .iov_len = 8 };
+	char *addr, got[8];
+	int ends[2];
+
+	ASSERT_EQ(0, pipe(ends));
+	ASSERT_TRUE(become_nobody(LIMIT));
+	ASSERT_EQ(0, alloc_region(self->fds[0], LIMIT, 0, NULL));
+	addr = map_shared(self->fds[0], LIMIT, 0);
+	ASSERT_NE(MAP_FAILED, addr);
+	memcpy(addr + HUGE_PAGE + PAGE, "lingers", 8);
+	word.iov_base = addr + HUGE_PAGE + PAGE;
+	ASSERT_EQ(8, vmsplice(ends[1], &word, 1, 0));
+	munmap(addr, LIMIT);
+	close(self->fds[0]);
+	EXPECT_EQ(0, counter(1, "regions"));
+	EXPECT_EQ(HUGE_PAGE, counter(1, "bytes"));
+	EXPECT_EQ(HUGE_PAGE, counter(1, "lingering_bytes"));
+
+	/* Longer than it would take to free what nobody has */
+	sleep(1);
+	EXPECT_EQ(HUGE_PAGE, counter(1, "lingering_bytes"));
+	EXPECT_REFUSED(1, LIMIT, MEMLOCK, LIMIT - HUGE_PAGE);
+	EXPECT_EQ(8, read(ends[0], got, 8));
+	EXPECT_EQ(0, memcmp(got, "lingers", 8));
+	EXPECT_TRUE(nothing_left());
+	EXPECT_EQ(0, counter(1, "lingering_bytes"));
+	EXPECT_EQ(0, alloc_region(self->fds[1], LIMIT, 0, NULL));
+	close(ends[0]);
+	close(ends[1]);
 }
 
 TEST_F(limit, budget)
