@@ -73,7 +73,7 @@ struct numapin_node {
 	atomic_long_t huge_pages;
 	atomic_long_t poisoned_pages;
 	atomic_long_t lingering_pages;
-	spinlock_t lingering_lock;
+	spinlock_t lingering_lock;	/* guards lingering */
 	struct list_head lingering;
 	struct delayed_work reaper;
 	atomic_long_t failures[NUMAPIN_NR_CAUSES];
