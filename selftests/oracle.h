@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kernel-page-flags.h>
 #include <numa.h>
 #include <numaif.h>
 #include <stdbool.h>
@@ -49,6 +50,47 @@ static inline long pages_elsewhere(const void *addr, size_t bytes, int node)
 	return elsewhere;
 }
 
+/* Reads @count 64-bit entries of a file of such, from @index. */
+static inline bool read_entries(const char *path, uint64_t index, uint64_t *entries, size_t count)
+{
+	const ssize_t bytes = count * sizeof(*entries);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool ok = pread(fd, entries, bytes, index * sizeof(*entries)) == bytes;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/*
+ * Bits of a page's 64 in /proc/self/pagemap: its physical page, where it has one
+ * and is not in swap
+ */
+#define PAGEMAP_PRESENT (1ull << 63)
+#define PAGEMAP_FRAME ((1ull << 55) - 1)
+
+/* Reads the pagemap of a range of whole pages into @entries. For root. */
+static inline bool pagemap(const void *addr, size_t bytes, uint64_t *entries)
+{
+	return read_entries("/proc/self/pagemap", (uintptr_t)addr / PAGE, entries, bytes / PAGE);
+}
+
+/* The physical page at @addr; 0: none. */
+static inline uint64_t page_frame(const void *addr)
+{
+	uint64_t entry;
+
+	return pagemap(addr, PAGE, &entry) ? entry & PAGEMAP_FRAME : 0;
+}
+
+/* KPF_... of linux/kernel-page-flags.h, each a bit. */
+static inline uint64_t page_flags(uint64_t frame)
+{
+	uint64_t flags;
+
+	return read_entries("/proc/kpageflags", frame, &flags, 1) ? flags : 0;
+}
+
 /* A field of smaps, in bytes, of the mapping that holds @addr; -1: none. */
 static inline long smaps_bytes(const void *addr, const char *field)
 {
@@ -85,49 +127,10 @@ static inline void numa_maps_line(const void *addr, char *line, size_t size)
 		line[0] = '\0';
 }
 
-/* Reads @count 64-bit entries of a file of such, from @index. */
-static inline bool read_entries(const char *path, uint64_t index, uint64_t *entries, size_t count)
+/* Whether hardware failed on a physical page, or was said to. */
+static inline bool is_poisoned(uint64_t frame)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	const size_t bytes = count * sizeof(*entries);
-	size_t done = 0;
-	ssize_t n = 1;
-
-	while (fd >= 0 && done < bytes && n > 0) {
-		n = pread(fd, (char *)entries + done, bytes - done,
-			  index * sizeof(*entries) + done);
-		done += n > 0 ? n : 0;
-	}
-	if (fd >= 0)
-		close(fd);
-	return done == bytes;
-}
-
-/* The page frame numbers that are mapped from @addr; 0: none. For root. */
-static inline bool page_frames(const void *addr, size_t bytes, uint64_t *frames)
-{
-	const size_t count = whole_pages(bytes) / PAGE;
-
-	if (!read_entries("/proc/self/pagemap", (uintptr_t)addr / PAGE, frames, count))
-		return false;
-	for (size_t i = 0; i < count; i++)
-		frames[i] &= (1ULL << 55) - 1;
-	return true;
-}
-
-static inline uint64_t page_frame(const void *addr)
-{
-	uint64_t frame;
-
-	return page_frames(addr, PAGE, &frame) ? frame : 0;
-}
-
-/* KPF_... of linux/kernel-page-flags.h, each a bit. */
-static inline uint64_t page_flags(uint64_t frame)
-{
-	uint64_t flags;
-
-	return read_entries("/proc/kpageflags", frame, &flags, 1) ? flags : 0;
+	return page_flags(frame) & 1ULL << KPF_HWPOISON;
 }
 
 /* Whether all bytes of whole pages, the last one too, are 0. */
@@ -179,17 +182,27 @@ static inline long file_number(const char *path)
 	return value;
 }
 
-/* False and errno where the file does not take it. */
+/* Writes to a file of the kernel's: 0, or an errno. */
+static inline int write_errno(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), error = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return errno;
+	n = write(fd, text, strlen(text));
+	if (n < 0)
+		error = errno;
+	else if (n != (ssize_t)strlen(text))
+		error = EIO;
+	close(fd);
+	return error;
+}
+
 static inline bool write_file(const char *path, const char *text)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : write(fd, text, strlen(text));
-	int error = errno;
-
-	if (fd >= 0)
-		close(fd);
-	errno = error;
-	return n == (ssize_t)strlen(text);
+	errno = write_errno(path, text);
+	return !errno;
 }
 
 /* Bytes that a node has free. */

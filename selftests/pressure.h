@@ -25,6 +25,8 @@ static inline bool may_fill_nodes(void)
 }
 
 #define NOT_TO_BE_FILLED "fills a node: only with NUMAPIN_FILL_NODES=1"
+/* The same of what needs the guest's disk, or changes all of a system */
+#define GUEST_ONLY "for test guests: only with NUMAPIN_FILL_NODES=1"
 
 /* Watches the free memory of node 0 from a thread, for the least of it. */
 struct watch {
