@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Needed: CONFIG_TRANSPARENT_HUGEPAGE */
+#ifndef CONFIG_TRANSPARENT_HUGEPAGE
+#error "without CONFIG_TRANSPARENT_HUGEPAGE"
+#endif
