@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Every difference between the kernels that numapin supports, and the only
- * place that knows of any. features.h has a HAVE_ for each of probes/.
+ * place that knows of any. features.h has a HAVE_ for each of probes/ that is
+ * not of what numapin needs.
  */
 #ifndef NUMAPIN_COMPAT_H
 #define NUMAPIN_COMPAT_H
@@ -9,10 +10,6 @@
 #include <linux/mm.h>
 
 #include "features.h"
-
-#if !defined(CONFIG_NUMA) || !defined(CONFIG_TRANSPARENT_HUGEPAGE)
-#error "numapin needs a kernel with CONFIG_NUMA and CONFIG_TRANSPARENT_HUGEPAGE"
-#endif
 
 #if !HAVE_VM_FLAGS_MOD
 static inline void vm_flags_mod(struct vm_area_struct *vma,

@@ -5,7 +5,8 @@
 # by whether it compiles against this kernel. Version numbers would not do:
 # interfaces change within stable releases and in distributions' backports.
 #
-# always.c must compile and never.c must not, or no answer can be believed.
+# always.c must compile and never.c must not, or no answer can be believed. Where
+# one whose comment says "Needed: ..." does not, the kernel is not supported.
 
 set -eu
 
@@ -28,6 +29,7 @@ compiles()
 	eval "$NUMAPIN_PROBE_CC" -Werror -c -o '"$object"' '"$1"' >>"$log" 2>&1
 }
 
+unmet=
 for probe; do
 	name=$(basename "$probe" .c)
 	have=0
@@ -37,6 +39,15 @@ for probe; do
 		echo "numapin: probe $name.c answered $have: see $log" >&2
 		exit 1
 	esac
+	needed=$(sed -n 's|^/\* Needed: \(.*\) \*/$|\1|p' "$probe")
+	if [ -n "$needed" ]; then
+		[ $have -eq 1 ] || unmet="${unmet:+$unmet, }$needed"
+		continue
+	fi
 	printf '#define HAVE_%s %s\n' "$(echo "$name" | tr '[:lower:]' '[:upper:]')" $have
 done >"$header.tmp"
+if [ -n "$unmet" ]; then
+	echo "numapin: this kernel is not supported: numapin needs $unmet" >&2
+	exit 1
+fi
 mv "$header.tmp" "$header"
