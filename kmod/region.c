@@ -16,6 +16,9 @@
 #include "numapin.h"
 #include "trace.h"
 
+/* For a region's tables. They too must not be answered by the OOM killer. */
+#define TABLE_GFP	(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
 /* Sums @count over the zones of @nid that these pages can come from. */
 static u64 node_bytes(int nid, unsigned long (*count)(struct zone *zone))
 {
@@ -86,7 +89,35 @@ static int check_request(int nid, struct numapin_request *req)
 	return 0;
 }
 
-/* Why numapin_folio_alloc() fails: an errno, and the cause in @req; 0 if it need not. */
+/*
+ * Whether the caller's memory cgroup is what keeps @bytes from him. They are not
+ * asked of the node: there others may have been quicker. Where nobody can have
+ * them anywhere, it is not the cgroup.
+ */
+static bool cgroup_refuses(size_t bytes)
+{
+	void *charged, *uncharged = NULL;
+
+	charged = kvmalloc(bytes, TABLE_GFP | __GFP_ACCOUNT);
+	if (!charged)
+		uncharged = kvmalloc(bytes, TABLE_GFP);
+	kvfree(charged);
+	kvfree(uncharged);
+	return uncharged;
+}
+
+/* What the region holds will be free again, as it was before. */
+static int refuse_full(const struct numapin_region *region, unsigned int order,
+		       struct numapin_request *req)
+{
+	return numapin_refuse(req, -ENOMEM,
+			      order ? NUMAPIN_CAUSE_NO_HUGE_PAGE :
+				      NUMAPIN_CAUSE_NODE_FULL,
+			      node_bytes(region->node->nid, zone_free) +
+			      region_held(region));
+}
+
+/* Why numapin_folio_alloc() fails: an errno and the cause; 0 if it need not. */
 static int judge_folio(const struct numapin_region *region, unsigned int order,
 		       struct numapin_request *req)
 {
@@ -103,15 +134,12 @@ static int judge_folio(const struct numapin_region *region, unsigned int order,
 
 	/* Is it the node, or the cgroup's charge? */
 	folio = numapin_folio_alloc(nid, order, 0);
-	if (folio) {
-		folio_put(folio);
-		return 0;
-	}
-	/* What the region holds will be free again, as it was before. */
-	return numapin_refuse(req, -ENOMEM,
-			      order ? NUMAPIN_CAUSE_NO_HUGE_PAGE :
-				      NUMAPIN_CAUSE_NODE_FULL,
-			      node_bytes(nid, zone_free) + region_held(region));
+	if (!folio)
+		return refuse_full(region, order, req);
+	folio_put(folio);
+	if (cgroup_refuses(PAGE_SIZE << order))
+		return numapin_refuse(req, -ENOMEM, NUMAPIN_CAUSE_CGROUP, 0);
+	return 0;
 }
 
 /* What numapin_folio_alloc() gives; or an ERR_PTR, and the cause in @req. */
@@ -119,42 +147,33 @@ static struct folio *alloc_folio_or_refuse(const struct numapin_region *region,
 					   unsigned int order,
 					   struct numapin_request *req)
 {
-	int nid = region->node->nid;
 	struct folio *folio;
-	int rc;
+	int tries, rc;
 
-	folio = numapin_folio_alloc(nid, order, __GFP_ACCOUNT);
-	if (folio)
-		return folio;
-	rc = judge_folio(region, order, req);
-	if (rc)
-		return ERR_PTR(rc);
-	/* If it is not the cgroup, then reclaim was merely late. */
-	folio = numapin_folio_alloc(nid, order, __GFP_ACCOUNT);
-	if (folio)
-		return folio;
-	rc = numapin_refuse(req, -ENOMEM, NUMAPIN_CAUSE_CGROUP, 0);
-	return ERR_PTR(rc);
+	for (tries = 0; tries < 3; tries++) {
+		folio = numapin_folio_alloc(region->node->nid, order,
+					    __GFP_ACCOUNT);
+		if (folio)
+			return folio;
+		rc = judge_folio(region, order, req);
+		if (rc)
+			return ERR_PTR(rc);
+	}
+	/* What there is of the node now and then, others have before. */
+	return ERR_PTR(refuse_full(region, order, req));
 }
 
-/*
- * A table of @nr pointers for the region's pages. It is charged as they are,
- * and like them must not be answered by the OOM killer.
- */
+/* A table of @nr pointers for the region's pages, charged as they are. */
 static void *alloc_table(unsigned long nr, struct numapin_request *req)
 {
-	const gfp_t gfp = GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
-	void *table;
+	void *table = kvcalloc(nr, sizeof(void *), TABLE_GFP | __GFP_ACCOUNT);
 
-	table = kvcalloc(nr, sizeof(void *), gfp | __GFP_ACCOUNT);
-	if (table)
-		return table;
-	table = kvcalloc(nr, sizeof(void *), gfp);
-	numapin_refuse(req, -ENOMEM,
-		       table ? NUMAPIN_CAUSE_CGROUP : NUMAPIN_CAUSE_BOOKKEEPING,
-		       0);
-	kvfree(table);
-	return NULL;
+	if (!table)
+		numapin_refuse(req, -ENOMEM,
+			       cgroup_refuses(nr * sizeof(void *)) ?
+				       NUMAPIN_CAUSE_CGROUP :
+				       NUMAPIN_CAUSE_BOOKKEEPING, 0);
+	return table;
 }
 
 /* Huge pages from the start of the region, for as long as they can be had. */
