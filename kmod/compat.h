@@ -8,6 +8,9 @@
 #define NUMAPIN_COMPAT_H
 
 #include <linux/mm.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+#include <linux/swap.h>
 
 #include "features.h"
 
@@ -32,6 +35,43 @@ static inline void vm_flags_mod(struct vm_area_struct *vma,
 #else
 #define NUMAPIN_GET_POLICY_PARAMS \
 	struct vm_area_struct *vma, unsigned long addr
+#endif
+
+#if HAVE_SHRINKER_ALLOC
+static inline int numapin_register_shrinker(struct shrinker *shrinker)
+{
+	shrinker_register(shrinker);
+	return 0;
+}
+#else
+static inline struct shrinker *shrinker_alloc(unsigned int flags,
+					      const char *name)
+{
+	struct shrinker *shrinker = kzalloc(sizeof(*shrinker), GFP_KERNEL);
+
+	if (shrinker)
+		shrinker->seeks = DEFAULT_SEEKS;
+	return shrinker;
+}
+
+static inline int numapin_register_shrinker(struct shrinker *shrinker)
+{
+	return register_shrinker(shrinker, "numapin");
+}
+
+static inline void shrinker_free(struct shrinker *shrinker)
+{
+	unregister_shrinker(shrinker);
+	kfree(shrinker);
+}
+#endif
+
+#if !HAVE_ACCOUNT_RECLAIMED
+static inline void mm_account_reclaimed_pages(unsigned long pages)
+{
+	if (current->reclaim_state)
+		current->reclaim_state->reclaimed_slab += pages;
+}
 #endif
 
 #endif /* NUMAPIN_COMPAT_H */

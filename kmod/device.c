@@ -135,9 +135,12 @@ static int __init numapin_init(void)
 {
 	int rc;
 
-	rc = class_register(&numapin_class);
+	rc = numapin_lists_init();
 	if (rc)
 		return rc;
+	rc = class_register(&numapin_class);
+	if (rc)
+		goto err_lists;
 	rc = alloc_chrdev_region(&numapin_devt, 0, MAX_NUMNODES, "numapin");
 	if (rc)
 		goto err_class;
@@ -166,6 +169,8 @@ err_chrdev:
 	unregister_chrdev_region(numapin_devt, MAX_NUMNODES);
 err_class:
 	class_unregister(&numapin_class);
+err_lists:
+	numapin_lists_exit();
 	return rc;
 }
 
@@ -175,6 +180,7 @@ static void __exit numapin_exit(void)
 	numapin_nodes_exit();
 	unregister_chrdev_region(numapin_devt, MAX_NUMNODES);
 	class_unregister(&numapin_class);
+	numapin_lists_exit();
 }
 
 module_init(numapin_init);

@@ -8,6 +8,7 @@
  *   ioctl.c	the ioctls of a node device
  *   region.c	pages of a region: all of them or none, found, freed
  *   folio.c	folios: allocated on the node, freed when nobody has them
+ *   lists.c	free pages that the page allocator would not give
  *   limits.c	what a user and a node may have
  *   mapping.c	regions in address spaces: mmap, faults, LOCATE
  *   trace.h	tracepoints
@@ -31,6 +32,8 @@ struct class;
 struct device;
 struct file;
 struct inode;
+struct page;
+struct task_struct;
 struct user_struct;
 
 #define NUMAPIN_NR_CAUSES	(NUMAPIN_CAUSE_ONLY_MOVABLE + 1)
@@ -148,6 +151,20 @@ struct numapin_request {
 	u64 available;
 };
 
+/**
+ * struct numapin_offer - a page that a task offers to its own reclaim
+ * @list: All offers
+ * @task: The task
+ * @page: The page; NULL when it is taken, or there was none to offer
+ *
+ * Lifetime: from numapin_offer() to numapin_withdraw().
+ */
+struct numapin_offer {
+	struct list_head list;
+	struct task_struct *task;
+	struct page *page;
+};
+
 #define NUMAPIN_ALLOC_FLAGS	(NUMAPIN_ALLOC_HUGE | NUMAPIN_ALLOC_NO_HUGE)
 
 /* node.c */
@@ -170,6 +187,12 @@ bool numapin_folio_poisoned(struct folio *folio);
 void numapin_folio_free(struct numapin_region *region, struct folio *folio);
 void numapin_folios_init(struct numapin_node *node);
 void numapin_folios_exit(struct numapin_node *node);
+
+/* lists.c */
+void numapin_offer(struct numapin_offer *offer);
+void numapin_withdraw(struct numapin_offer *offer);
+int numapin_lists_init(void);
+void numapin_lists_exit(void);
 
 /* region.c */
 int numapin_refuse(struct numapin_request *req, int error,

@@ -122,6 +122,7 @@ static int judge_folio(const struct numapin_region *region, unsigned int order,
 		       struct numapin_request *req)
 {
 	int nid = region->node->nid;
+	struct numapin_offer offer;
 	struct folio *folio;
 	int rc;
 
@@ -132,8 +133,10 @@ static int judge_folio(const struct numapin_region *region, unsigned int order,
 	if (rc)
 		return rc;
 
-	/* Is it the node, or the cgroup's charge? */
+	/* Is it the node, all of it, or the cgroup's charge? */
+	numapin_offer(&offer);
 	folio = numapin_folio_alloc(nid, order, 0);
+	numapin_withdraw(&offer);
 	if (!folio)
 		return refuse_full(region, order, req);
 	folio_put(folio);
@@ -192,15 +195,11 @@ static int fill_huge(struct numapin_region *region,
 	while (region->nr_huge < wanted) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		if (req->flags & NUMAPIN_ALLOC_HUGE)
-			folio = alloc_folio_or_refuse(region, HPAGE_PMD_ORDER,
-						      req);
-		else
-			folio = numapin_folio_alloc(region->node->nid,
-						    HPAGE_PMD_ORDER,
-						    __GFP_ACCOUNT);
-		if (!folio)
-			break;
+		folio = alloc_folio_or_refuse(region, HPAGE_PMD_ORDER, req);
+		/* The rest of it in small pages? */
+		if (folio == ERR_PTR(-ENOMEM) &&
+		    !(req->flags & NUMAPIN_ALLOC_HUGE))
+			return numapin_refuse(req, 0, NUMAPIN_CAUSE_NONE, 0);
 		if (IS_ERR(folio))
 			return PTR_ERR(folio);
 		/* Stale after allocation, and the core maps a PMD by it. */
