@@ -18,7 +18,7 @@
  * Migration between nodes
  */
 
-TEST_F(region, migrate_pages)
+TEST_F_TIMEOUT(region, migrate_pages, 60)
 {
 	struct bitmask *from = only_node(1), *to = only_node(0);
 	char *ordinary = ordinary_memory(ORDINARY, MADV_HUGEPAGE);
@@ -69,30 +69,30 @@ static const char *status_of_each(int status)
 	return text;
 }
 
-TEST_F(region, move_pages)
+TEST_F_TIMEOUT(region, move_pages, 60)
 {
-	char *ordinary = ordinary_memory(ORDINARY, MADV_NOHUGEPAGE);
-	int status, control;
+	char *ordinary = ordinary_memory(ORDINARY, MADV_HUGEPAGE);
+	int status;
 
 	ASSERT_NE(NULL, ordinary);
 	status = moved_status(0, self->addr, variant->bytes, MPOL_MF_MOVE);
-	control = moved_status(0, ordinary, ORDINARY, MPOL_MF_MOVE);
+	moved_status(0, ordinary, ORDINARY, MPOL_MF_MOVE);
 	EXPECT_EQ(-EFAULT, status);
-	EXPECT_EQ(0, control);
+	EXPECT_LT(0, pages_elsewhere(ordinary, ORDINARY, 1));
 	REPORT("move_pages", moves(pages_elsewhere(ordinary, ORDINARY, 1)), "%s",
 	       status_of_each(status));
 }
 
-TEST_F(region, move_all_pages)
+TEST_F_TIMEOUT(region, move_all_pages, 60)
 {
-	char *ordinary = ordinary_memory(ORDINARY, MADV_NOHUGEPAGE);
-	int status, control;
+	char *ordinary = ordinary_memory(ORDINARY, MADV_HUGEPAGE);
+	int status;
 
 	ASSERT_NE(NULL, ordinary);
 	status = moved_status(0, self->addr, variant->bytes, MPOL_MF_MOVE_ALL);
-	control = moved_status(0, ordinary, ORDINARY, MPOL_MF_MOVE_ALL);
+	moved_status(0, ordinary, ORDINARY, MPOL_MF_MOVE_ALL);
 	EXPECT_EQ(-EFAULT, status);
-	EXPECT_EQ(0, control);
+	EXPECT_LT(0, pages_elsewhere(ordinary, ORDINARY, 1));
 	REPORT("move_pages, MPOL_MF_MOVE_ALL", moves(pages_elsewhere(ordinary, ORDINARY, 1)), "%s",
 	       status_of_each(status));
 }
@@ -100,31 +100,31 @@ TEST_F(region, move_all_pages)
 /* Writes to @fd what another process's move_pages() says of its parent's pages. */
 static void move_parents_pages(int fd, char *addr, size_t bytes, char *ordinary)
 {
-	int status[2];
+	int status;
 
 	/* Its own copies would keep the parent's from moving. */
 	munmap(ordinary, ORDINARY);
 	munmap(addr, bytes);
-	status[0] = moved_status(getppid(), addr, bytes, MPOL_MF_MOVE);
-	status[1] = moved_status(getppid(), ordinary, ORDINARY, MPOL_MF_MOVE);
-	_exit(write(fd, status, sizeof(status)) != sizeof(status));
+	status = moved_status(getppid(), addr, bytes, MPOL_MF_MOVE);
+	moved_status(getppid(), ordinary, ORDINARY, MPOL_MF_MOVE);
+	_exit(write(fd, &status, sizeof(status)) != sizeof(status));
 }
 
-TEST_F(region, move_pages_by_another_process)
+TEST_F_TIMEOUT(region, move_pages_by_another_process, 60)
 {
-	char *ordinary = ordinary_memory(ORDINARY, MADV_NOHUGEPAGE);
-	int pipes[2], status[2];
+	char *ordinary = ordinary_memory(ORDINARY, MADV_HUGEPAGE);
+	int pipes[2], status;
 
 	ASSERT_NE(NULL, ordinary);
 	ASSERT_EQ(0, pipe(pipes));
 	if (!fork())
 		move_parents_pages(pipes[1], self->addr, variant->bytes, ordinary);
-	ASSERT_EQ(sizeof(status), read(pipes[0], status, sizeof(status)));
+	ASSERT_EQ(sizeof(status), read(pipes[0], &status, sizeof(status)));
 	wait(NULL);
-	EXPECT_EQ(-EFAULT, status[0]);
-	EXPECT_EQ(0, status[1]);
+	EXPECT_EQ(-EFAULT, status);
+	EXPECT_LT(0, pages_elsewhere(ordinary, ORDINARY, 1));
 	REPORT("move_pages, from another process",
-	       moves(pages_elsewhere(ordinary, ORDINARY, 1)), "%s", status_of_each(status[0]));
+	       moves(pages_elsewhere(ordinary, ORDINARY, 1)), "%s", status_of_each(status));
 }
 
 /*
@@ -216,7 +216,7 @@ static bool is_new(const struct policy *policy)
 	return policy->mode == MPOL_WEIGHTED_INTERLEAVE;
 }
 
-TEST_F(region, mbind)
+TEST_F_TIMEOUT(region, mbind, 60)
 {
 	char way[64], *ordinary;
 	int control, errors[ARRAY_SIZE(mbind_flags)];
@@ -253,7 +253,7 @@ static int set_mempolicy_errno(const struct policy *policy)
 }
 
 /* A task's policy is asked when a page is touched that is not there. */
-TEST_F(region, set_mempolicy)
+TEST_F_TIMEOUT(region, set_mempolicy, 60)
 {
 	char way[64], *ordinary;
 	int error;
@@ -275,7 +275,7 @@ TEST_F(region, set_mempolicy)
 	}
 }
 
-TEST_F(region, cpuset_mems)
+TEST_F_TIMEOUT(region, cpuset_mems, 60)
 {
 	char *ordinary = ordinary_memory(ORDINARY, MADV_HUGEPAGE);
 	bool took;
@@ -448,7 +448,7 @@ static long anon_huge(const char *addr)
 	return smaps_bytes(addr, "AnonHugePages");
 }
 
-TEST_F(region, split_huge_pages)
+TEST_F_TIMEOUT(region, split_huge_pages, 60)
 {
 	char range[64], *ordinary = ordinary_memory(ORDINARY, MADV_HUGEPAGE);
 	const char *debugfs = "/sys/kernel/debug/split_huge_pages";
@@ -476,7 +476,7 @@ TEST_F(region, split_huge_pages)
 
 #define KHUGEPAGED "/sys/kernel/mm/transparent_hugepage/khugepaged"
 
-TEST_F(region, khugepaged)
+TEST_F_TIMEOUT(region, khugepaged, 60)
 {
 	char *ordinary = ordinary_memory(ORDINARY, MADV_NOHUGEPAGE);
 	int error;
@@ -500,7 +500,7 @@ TEST_F(region, khugepaged)
 	write_file(KHUGEPAGED "/pages_to_scan", "4096");
 }
 
-TEST_F(region, collapse)
+TEST_F_TIMEOUT(region, collapse, 60)
 {
 	char *ordinary = ordinary_memory(ORDINARY, MADV_NOHUGEPAGE);
 	int error;

@@ -47,7 +47,7 @@ static long cached(int disk, size_t bytes)
 	return pages;
 }
 
-TEST_F(region, drop_caches)
+TEST_F_TIMEOUT(region, drop_caches, 120)
 {
 	char *buffer = malloc(ORDINARY);
 	int disk, error;
@@ -65,7 +65,7 @@ TEST_F(region, drop_caches)
 	close(disk);
 }
 
-TEST_F(region, memory_reclaim)
+TEST_F_TIMEOUT(region, memory_reclaim, 120)
 {
 	char *ordinary;
 	int error;
@@ -148,7 +148,7 @@ TEST_F_TIMEOUT(region, swap_of_full_node, 120)
  * is for the kernel to split first.
  */
 
-TEST_F_TIMEOUT(region, pageout, 60)
+TEST_F_TIMEOUT(region, pageout, 120)
 {
 	int error, error_of_page;
 	char *ordinary;
@@ -179,7 +179,7 @@ static int pageout_of_parent(char *addr, size_t bytes)
 	return n < 0 ? errno : n == bytes ? 0 : EINTR;
 }
 
-TEST_F_TIMEOUT(region, pageout_by_another_process, 60)
+TEST_F_TIMEOUT(region, pageout_by_another_process, 120)
 {
 	int status, error;
 	char *ordinary;
@@ -304,7 +304,7 @@ static bool unpoison(uint64_t frame)
 	       !is_poisoned(frame);
 }
 
-TEST_F(region, soft_offline)
+TEST_F_TIMEOUT(region, soft_offline, 120)
 {
 	char *ordinary = ordinary_memory(PAGE, MADV_NOHUGEPAGE);
 	uint64_t frame;
@@ -334,7 +334,7 @@ static int poison_ordinary(uint64_t *frame)
 	return *(volatile char *)ordinary;
 }
 
-TEST_F(region, hwpoison)
+TEST_F_TIMEOUT(region, hwpoison, 120)
 {
 	uint64_t frame, *ordinary_frame = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 					       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
