@@ -2,51 +2,70 @@
 #
 # Reads kselftest's TAP and prints a line for each test program with how many
 # of its tests passed, failed and were skipped; and all its output if any did
-# not pass. Appends the three numbers to the file `counts`. What is skipped counts
-# as failed, unless may_skip is 1.
+# not pass. Appends to the file `results` a line for each test: the kernel, the
+# program as the table of all kernels names it, the test, and its result. What is
+# skipped counts as failed, unless may_skip is 1.
 
-BEGIN { passed = failed = skipped = plan = 0 }
+BEGIN { plan = 0 }
+
+function add(result, test)
+{
+	count[result]++
+	print kernel, row, test, result >>results
+}
 
 function finish(program_failed)
 {
 	# A program that failed without a test that did, or that has fewer results
 	# than it planned: it crashed or hung.
-	if (!failed && (program_failed || passed + skipped != plan))
-		failed = 1
+	if (!count["failed"] &&
+	    (program_failed || count["passed"] + count["skipped"] != plan))
+		add("failed", "(all of it)")
 	if (json)
-		printf "{\"machine\": \"%s\", \"program\": \"%s\", \"passed\": %d, \"failed\": %d, \"skipped\": %d}\n",
-			machine, program, passed, failed, skipped
+		printf "{\"kernel\": \"%s\", \"machine\": \"%s\", \"program\": \"%s\", \"passed\": %d, \"failed\": %d, \"skipped\": %d}\n",
+			kernel, machine, program, count["passed"], count["failed"], count["skipped"]
 	else
-		printf "%-16s %-24s %4d passed, %d failed, %d skipped\n", machine, program,
-			passed, failed, skipped
-	if (failed && !json)
+		printf "%-8s %-32s %4d passed, %d failed, %d skipped\n", kernel, row,
+			count["passed"], count["failed"], count["skipped"]
+	if (count["failed"] && !json)
 		printf "%s", output
 	fflush()
-	print passed, failed, skipped >>counts
-	passed = failed = skipped = plan = 0
+	delete count
+	plan = 0
 	program = output = ""
 }
 
-{ output = output $0 "\n" }
-
-/^# selftests: numapin: / {
-	program = $4
+function begin(name)
+{
+	program = name
+	row = (machine ? machine ": " : "") name
 	output = ""
 }
+
+# The test of a line `# ok 1 test # SKIP ...`
+function test_of(line)
+{
+	sub(/^# (not )?ok [0-9]+ (- )?/, "", line)
+	sub(/ *# .*/, "", line)
+	return line
+}
+
+BEGIN { OFS = "\t" }
+
+{ output = output $0 "\n" }
+
+/^# selftests: numapin: / { begin($4) }
 /^# 1\.\.[0-9]+$/ { plan = substr($2, 4) }
 /^# ok .* # SKIP/ {
-	if (may_skip)
-		skipped++
-	else
-		failed++
+	add(may_skip ? "skipped" : "failed", test_of($0))
 	next
 }
-/^# ok / { passed++ }
-/^# not ok / { failed++ }
+/^# ok / { add("passed", test_of($0)) }
+/^# not ok / { add("failed", test_of($0)) }
 /^ok / { if (program) finish(0) }
 /^not ok / {
 	if (!program)
-		program = "guest"
+		begin("guest")
 	finish(1)
 }
 END {
