@@ -122,8 +122,8 @@ TEST_F_TIMEOUT(absent, full_node, 120)
 
 	if (!may_fill_nodes())
 		SKIP(return, NOT_TO_BE_FILLED);
-	before = node_free(0);
-	ASSERT_TRUE(watch_start(&watch));
+	before = free_elsewhere(node);
+	ASSERT_TRUE(watch_start(&watch, node));
 	EXPECT_EQ(NULL, numapin_alloc(node, numa_node_size64(node, NULL), 0, &self->receipt));
 	EXPECT_EQ(ENOMEM, errno);
 	EXPECT_EQ(NUMAPIN_REASON_NODE_FULL, self->receipt.reason);

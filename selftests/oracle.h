@@ -205,6 +205,21 @@ static inline bool write_file(const char *path, const char *text)
 	return !errno;
 }
 
+/* What the kernel lists under a name of its nodes, like has_memory; "" if it does not. */
+static inline void node_list(const char *name, char *list, size_t size)
+{
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/%s", name);
+	file = fopen(path, "r");
+	if (!file || !fgets(list, size, file))
+		list[0] = '\0';
+	if (file)
+		fclose(file);
+	list[strcspn(list, "\n")] = '\0';
+}
+
 /* Bytes that a node has free. */
 static inline long long node_free(int node)
 {
@@ -212,6 +227,17 @@ static inline long long node_free(int node)
 
 	numa_node_size64(node, &free_bytes);
 	return free_bytes;
+}
+
+/* Bytes that all other nodes have free. */
+static inline long long free_elsewhere(int node)
+{
+	long long total = 0;
+
+	for (int other = 0; other <= numa_max_node(); other++)
+		if (other != node)
+			total += node_free(other);
+	return total;
 }
 
 /* A counter of a file like /proc/vmstat; -1: none. */

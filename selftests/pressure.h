@@ -28,19 +28,20 @@ static inline bool may_fill_nodes(void)
 /* The same of what needs the guest's disk, or changes all of a system */
 #define GUEST_ONLY "for test guests: only with NUMAPIN_FILL_NODES=1"
 
-/* Watches the free memory of node 0 from a thread, for the least of it. */
+/* Watches the free memory of the other nodes from a thread, for the least of it. */
 struct watch {
+	int node;
 	pthread_t thread;
 	atomic_bool stop;
 	long long least;
 };
 
-static inline void *watch_node(void *arg)
+static inline void *watch_elsewhere(void *arg)
 {
 	struct watch *watch = arg;
 
 	while (!watch->stop) {
-		long long now = node_free(0);
+		long long now = free_elsewhere(watch->node);
 
 		if (now < watch->least)
 			watch->least = now;
@@ -49,14 +50,15 @@ static inline void *watch_node(void *arg)
 	return NULL;
 }
 
-static inline bool watch_start(struct watch *watch)
+static inline bool watch_start(struct watch *watch, int node)
 {
+	watch->node = node;
 	watch->stop = false;
-	watch->least = node_free(0);
-	return !pthread_create(&watch->thread, NULL, watch_node, watch);
+	watch->least = free_elsewhere(node);
+	return !pthread_create(&watch->thread, NULL, watch_elsewhere, watch);
 }
 
-/* The least that node 0 had free since watch_start() */
+/* The least that nodes other than @node had free since watch_start() */
 static inline long long watch_stop(struct watch *watch)
 {
 	watch->stop = true;

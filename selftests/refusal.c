@@ -19,7 +19,7 @@
 #define SLACK (64 * MIB)
 
 FIXTURE(node) {
-	long long free[2];
+	long long free[2];	/* of the other nodes, of node 1 */
 	struct watch watch;
 	long oom_kills;
 	int fd;
@@ -27,19 +27,19 @@ FIXTURE(node) {
 
 FIXTURE_SETUP(node)
 {
-	self->free[0] = node_free(0);
+	self->free[0] = free_elsewhere(1);
 	self->free[1] = node_free(1);
 	self->oom_kills = vmstat("oom_kill");
 	ASSERT_LE(0, self->oom_kills);
 	self->fd = open_node(1, O_RDWR);
 	ASSERT_LE(0, self->fd);
-	ASSERT_TRUE(watch_start(&self->watch));
+	ASSERT_TRUE(watch_start(&self->watch, 1));
 }
 
 FIXTURE_TEARDOWN(node)
 {
 	close(self->fd);
-	/* Not even for a while did the other node stand in. */
+	/* Not even for a while did another node stand in. */
 	EXPECT_LT(self->free[0] - (long long)SLACK, watch_stop(&self->watch));
 	EXPECT_TRUE(nothing_left());
 	EXPECT_EQ(self->oom_kills, vmstat("oom_kill"));
