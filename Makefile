@@ -59,6 +59,11 @@ check: GUEST_KERNELS = $(KERNELS)
 check: guest-modules selftests
 	selftests/check $(KERNELS)
 
+# Of what the last check of KERNELS saw
+table:
+	selftests/table $(KERNELS) >$(build)/immovable.md
+	mv $(build)/immovable.md docs
+
 lint:
 	@scripts/deps build guest lint
 	scripts/lint $(KERNELS)
@@ -74,6 +79,7 @@ clean:
 help:
 	@echo "make run              see it: boots a two-node guest, allocates, tries to move the pages"
 	@echo "make check            every test: on this machine, and in guests with KERNELS ($(KERNELS))"
+	@echo "make table            docs/immovable.md, of what make check saw of KERNELS"
 	@echo "make lint             compiler warnings, sparse, checkpatch, shellcheck"
 	@echo
 	@echo "make                  the module and the library"
@@ -92,4 +98,4 @@ help:
 .NOTPARALLEL:
 
 .PHONY: all modules modules_install userlib selftests examples guest-deps guest-modules \
-	run check lint install clean help
+	run check table lint install clean help
