@@ -78,22 +78,18 @@ bool numapin_folio_poisoned(struct folio *folio)
 }
 
 /*
- * Lets go of a folio; not if somebody else has it, unless @shared. The page allocator
- * withholds a page on which hardware failed where it is freed by itself. Inside a
- * huge page it would be handed out again: so the reference to that is kept for
- * ever. Neither waits for others, for memory_failure() may keep a reference.
+ * Takes a folio out of use if the hardware failed on it. The page allocator
+ * withholds such a page where it is freed by itself. Inside a huge page it would
+ * be handed out again: so the reference to that is kept for ever. This does not
+ * wait for others' references, for memory_failure() may keep one.
  */
-static bool try_free(struct numapin_node *node, struct folio *folio,
-		     bool shared)
+static bool quarantine(struct numapin_node *node, struct folio *folio)
 {
-	if (unlikely(numapin_folio_poisoned(folio))) {
-		atomic_long_add(folio_nr_pages(folio), &node->poisoned_pages);
-		if (folio_test_large(folio))
-			return true;
-	} else if (!shared && folio_ref_count(folio) > 1) {
+	if (likely(!numapin_folio_poisoned(folio)))
 		return false;
-	}
-	folio_put(folio);
+	atomic_long_add(folio_nr_pages(folio), &node->poisoned_pages);
+	if (!folio_test_large(folio))
+		folio_put(folio);
 	return true;
 }
 
@@ -116,15 +112,18 @@ static struct folio *take_lingering(struct numapin_node *node)
 	return folio;
 }
 
-/* Likewise of one that lingers. */
+/* Lets go of a folio; not if somebody else has it, unless @shared. */
 static bool free_lingering(struct numapin_node *node, struct folio *folio,
 			   bool shared)
 {
 	struct user_struct *user = folio->private;
 	long nr = folio_nr_pages(folio);
 
-	if (!try_free(node, folio, shared))
-		return false;
+	if (!quarantine(node, folio)) {
+		if (folio_ref_count(folio) > 1 && !shared)
+			return false;
+		folio_put(folio);
+	}
 	atomic_long_sub(nr, &node->lingering_pages);
 	numapin_uncharge(node, user, nr);
 	return true;
@@ -157,7 +156,7 @@ static void reap(struct work_struct *work)
 }
 
 /**
- * numapin_folio_free - free a folio of a region, now or as soon as possible
+ * numapin_folio_keep - take a folio that cannot be freed from a region that ends
  * @region: The region
  * @folio: The folio
  *
@@ -165,18 +164,23 @@ static void reap(struct work_struct *work)
  * against limits until they let go of it, or else they would be a way to hold
  * memory that is counted nowhere; and it is not freed by them unseen, for it
  * may have been poisoned meanwhile.
+ *
+ * Return: true where it was taken, false where the caller is to free it.
  */
-void numapin_folio_free(struct numapin_region *region, struct folio *folio)
+bool numapin_folio_keep(struct numapin_region *region, struct folio *folio)
 {
 	struct numapin_node *node = region->node;
 
-	if (likely(try_free(node, folio, false)))
-		return;
+	if (quarantine(node, folio))
+		return true;
+	if (likely(folio_ref_count(folio) == 1))
+		return false;
 	folio->private = region->user ? get_uid(region->user) : NULL;
 	region->nr_lingering += folio_nr_pages(folio);
 	atomic_long_add(folio_nr_pages(folio), &node->lingering_pages);
 	add_lingering(node, folio);
 	schedule_delayed_work(&node->reaper, REAP_INTERVAL);
+	return true;
 }
 
 /**

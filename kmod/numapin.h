@@ -184,7 +184,7 @@ void numapin_uncharge(struct numapin_node *node, struct user_struct *user,
 /* folio.c */
 struct folio *numapin_folio_alloc(int nid, unsigned int order, gfp_t gfp);
 bool numapin_folio_poisoned(struct folio *folio);
-void numapin_folio_free(struct numapin_region *region, struct folio *folio);
+bool numapin_folio_keep(struct numapin_region *region, struct folio *folio);
 void numapin_folios_init(struct numapin_node *node);
 void numapin_folios_exit(struct numapin_node *node);
 

@@ -19,6 +19,9 @@
 /* For a region's tables. They too must not be answered by the OOM killer. */
 #define TABLE_GFP	(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
+/* How many pages are freed at a time */
+#define FREE_BATCH	512
+
 /* Sums @count over the zones of @nid that these pages can come from. */
 static u64 node_bytes(int nid, unsigned long (*count)(struct zone *zone))
 {
@@ -236,19 +239,39 @@ static int fill_small(struct numapin_region *region,
 	return 0;
 }
 
-/* Frees what fill_huge() and fill_small() made, however far they came. */
-static void free_pages_of(struct numapin_region *region)
+static void free_huge(struct numapin_region *region)
 {
 	unsigned long i;
 
 	for (i = 0; i < region->nr_huge; i++) {
-		numapin_folio_free(region, region->huge[i]);
+		if (!numapin_folio_keep(region, region->huge[i]))
+			folio_put(region->huge[i]);
 		cond_resched();
 	}
+}
+
+/* In batches: to let the cgroup off each page by itself takes longest. */
+static void free_small(struct numapin_region *region)
+{
+	struct page **pages = region->small;
+	unsigned long i, nr = 0;
+
 	for (i = 0; i < region->nr_small; i++) {
-		numapin_folio_free(region, page_folio(region->small[i]));
-		cond_resched();
+		if (!numapin_folio_keep(region, page_folio(pages[i])))
+			pages[nr++] = pages[i];
+		if (nr == FREE_BATCH || i == region->nr_small - 1) {
+			release_pages(pages, nr);
+			nr = 0;
+			cond_resched();
+		}
 	}
+}
+
+/* Frees what fill_huge() and fill_small() made, however far they came. */
+static void free_pages_of(struct numapin_region *region)
+{
+	free_huge(region);
+	free_small(region);
 	kvfree(region->huge);
 	kvfree(region->small);
 	region->huge = NULL;
