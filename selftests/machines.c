@@ -19,7 +19,7 @@
 #define MAX_NODES 1024
 
 /* Free memory comes and goes whatever one does. */
-#define SLACK (16 * (long long)MIB)
+#define SLACK (8 * (long long)MIB)
 
 FIXTURE(machine) {
 	struct warnings warnings;
@@ -190,8 +190,7 @@ TEST_F_TIMEOUT(machine, gives_regions_of_each_node, 120)
 
 static void check_pinned(struct __test_metadata *_metadata, int node)
 {
-	const size_t size = node_free(node) / 2 & ~(PAGE - 1);
-	long long elsewhere = free_elsewhere(node);
+	const size_t size = 8 * MIB;
 	struct numapin_receipt receipt;
 	char *addr, words[32];
 
@@ -199,7 +198,6 @@ static void check_pinned(struct __test_metadata *_metadata, int node)
 	ASSERT_NE(NULL, addr);
 	EXPECT_EQ(NUMAPIN_PINNED, receipt.outcome);
 	EXPECT_EQ(node, receipt.node);
-	EXPECT_LT(elsewhere - SLACK, free_elsewhere(node));
 	check_witnesses(_metadata, node, addr, size);
 	EXPECT_EQ(0, free_numa_memory(addr, size));
 
@@ -211,7 +209,7 @@ static void check_pinned(struct __test_metadata *_metadata, int node)
 	EXPECT_NE(NULL, strstr(numapin_error(), words));
 }
 
-TEST_F_TIMEOUT(machine, pins_half_of_each_node, 120)
+TEST_F_TIMEOUT(machine, pins_on_each_node, 120)
 {
 	for (int node = 0; node < MAX_NODES; node++)
 		if (numa_bitmask_isbitset(self->pinnable, node))
@@ -296,20 +294,22 @@ TEST_F(distances, are_as_told)
 			EXPECT_EQ(told[i][j], numa_distance(i, j));
 }
 
-/* All of a node at once cannot be had, and is not looked for on the nodes near it. */
-TEST_F_TIMEOUT(distances, a_full_node_is_not_helped_by_a_near_one, 120)
+/* What is asked of a node, whether it is to be had or not, costs none that is near. */
+TEST_F_TIMEOUT(distances, do_not_matter, 120)
 {
 	for (int node = 0; node < 4; node++) {
-		int fd = open_node(node, O_RDWR);
+		int some = open_node(node, O_RDWR), all = open_node(node, O_RDWR);
 		long long elsewhere = free_elsewhere(node);
 		struct numapin_alloc reply;
 		struct watch watch;
 
 		ASSERT_TRUE(watch_start(&watch, node));
-		EXPECT_EQ(ENOMEM, alloc_region(fd, numa_node_size64(node, NULL), 0, &reply));
+		EXPECT_EQ(0, alloc_region(some, node_free(node) / 2, 0, NULL));
+		EXPECT_EQ(ENOMEM, alloc_region(all, numa_node_size64(node, NULL), 0, &reply));
 		EXPECT_LT(elsewhere - SLACK, watch_stop(&watch));
 		EXPECT_EQ(NUMAPIN_CAUSE_NODE_FULL, reply.out_cause);
-		close(fd);
+		close(some);
+		close(all);
 	}
 }
 
