@@ -74,6 +74,19 @@ static int set_state(int block, const char *state)
 	return write_file(path, state) ? 0 : errno;
 }
 
+/* The device follows the memory a moment later. */
+static void await_device(void)
+{
+	char list[64];
+
+	for (int tries = 0; tries < 500; tries++) {
+		node_list("has_memory", list, sizeof(list));
+		if (!strcmp(list, "0") == !!access(DEVICE, F_OK))
+			return;
+		usleep(10000);
+	}
+}
+
 /*
  * Puts a block to use: 0 or errno. The kernel of 6.1 lets cpusets have a node a
  * moment after that has memory; until then it is EPERM.
@@ -88,6 +101,7 @@ static int put_to_use(int block, const char *online)
 				  MPOL_F_MEMS_ALLOWED))
 			error = errno;
 	numa_bitmask_free(allowed);
+	await_device();
 	return error;
 }
 
@@ -106,6 +120,7 @@ static bool take_offline(int block)
 		set_state(block, "offline");
 		usleep(20000);
 	}
+	await_device();
 	return !is_online(block);
 }
 
@@ -139,9 +154,11 @@ static bool unplug(const struct dimm *dimm)
 static int open_uevents(void)
 {
 	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK, .nl_groups = 1 };
-	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-			NETLINK_KOBJECT_UEVENT);
+	/* An event follows the device's file a moment later. */
+	const struct timeval patience = { .tv_usec = 300000 };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
 
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	return bind(fd, (const struct sockaddr *)&kernel, sizeof(kernel)) ? -1 : fd;
 }
 
