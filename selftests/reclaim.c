@@ -151,6 +151,7 @@ TEST_F_TIMEOUT(region, swap_of_full_node, 120)
 TEST_F_TIMEOUT(region, pageout, 120)
 {
 	int error, error_of_page;
+	long before, pages;
 	char *ordinary;
 
 	if (!may_fill_nodes())
@@ -158,13 +159,18 @@ TEST_F_TIMEOUT(region, pageout, 120)
 	ASSERT_TRUE(swap_on());
 	ordinary = ordinary_memory(ORDINARY, MADV_NOHUGEPAGE);
 	ASSERT_NE(NULL, ordinary);
+	/* What is in use comes back at once, and as the page that it was. */
+	before = vmstat("pswpout");
 	error = advise(self->addr, variant->bytes, MADV_PAGEOUT);
 	error_of_page = advise(self->addr + PAGE, PAGE, MADV_PAGEOUT);
+	pages = vmstat("pswpout") - before;
 	EXPECT_EQ(0, error);
 	EXPECT_EQ(0, error_of_page);
+	EXPECT_EQ(0, pages);
 	EXPECT_EQ(0, advise(ordinary, ORDINARY, MADV_PAGEOUT));
 	EXPECT_LT(ORDINARY / 2, smaps_bytes(ordinary, "Swap"));
-	REPORT("MADV_PAGEOUT", swapped(ordinary), "%s", answer(error ?: error_of_page));
+	REPORT("MADV_PAGEOUT", swapped(ordinary), "%s; %ld pages written to swap",
+	       answer(error ?: error_of_page), pages);
 	munmap(ordinary, ORDINARY);
 	EXPECT_EQ(0, swapoff(DISK));
 }
