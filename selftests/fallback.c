@@ -122,7 +122,7 @@ TEST_F_TIMEOUT(absent, full_node, 120)
 
 	if (!may_fill_nodes())
 		SKIP(return, NOT_TO_BE_FILLED);
-	before = free_elsewhere(node);
+	before = available_elsewhere(node);
 	ASSERT_TRUE(watch_start(&watch, node));
 	EXPECT_EQ(NULL, numapin_alloc(node, numa_node_size64(node, NULL), 0, &self->receipt));
 	EXPECT_EQ(ENOMEM, errno);
@@ -142,7 +142,7 @@ TEST_F_TIMEOUT(absent, page_cache_gives_way, 120)
 
 	if (!may_fill_nodes())
 		SKIP(return, NOT_TO_BE_FILLED);
-	ASSERT_TRUE(fill_with_page_cache(self->disk, node));
+	ASSERT_TRUE(fill_with_page_cache(self->disk, node, 128 * MIB));
 	addr = numapin_alloc(node, 256 * MIB, 0, &self->receipt);
 	ASSERT_NE(NULL, addr);
 	EXPECT_EQ(NUMAPIN_BOUND, self->receipt.outcome);

@@ -299,7 +299,7 @@ TEST_F_TIMEOUT(distances, do_not_matter, 120)
 {
 	for (int node = 0; node < 4; node++) {
 		int some = open_node(node, O_RDWR), all = open_node(node, O_RDWR);
-		long long elsewhere = free_elsewhere(node);
+		long long elsewhere = available_elsewhere(node);
 		struct numapin_alloc reply;
 		struct watch watch;
 
@@ -430,7 +430,7 @@ FIXTURE_TEARDOWN(full)
 
 TEST_F(full, device_says_so)
 {
-	long long elsewhere = free_elsewhere(0);
+	long long elsewhere = available_elsewhere(0);
 	int fd = open_node(0, O_RDWR);
 	struct numapin_alloc reply;
 	struct watch watch;

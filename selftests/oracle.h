@@ -229,30 +229,25 @@ static inline long long node_free(int node)
 	return free_bytes;
 }
 
-/* Bytes that all other nodes have free. */
-static inline long long free_elsewhere(int node)
+/* The number after a name, in a file with one on each line; -1: none. */
+static inline long named_number(const char *path, const char *name)
 {
-	long long total = 0;
-
-	for (int other = 0; other <= numa_max_node(); other++)
-		if (other != node)
-			total += node_free(other);
-	return total;
-}
-
-/* A counter of a file like /proc/vmstat; -1: none. */
-static inline long vmstat(const char *name)
-{
-	FILE *file = fopen("/proc/vmstat", "r");
-	char key[64];
+	FILE *file = fopen(path, "r");
+	char line[256], key[64];
 	long value, found = -1;
 
-	while (file && found < 0 && fscanf(file, "%63s %ld", key, &value) == 2)
-		if (!strcmp(key, name))
+	while (file && found < 0 && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%63s %ld", key, &value) == 2 && !strcmp(key, name))
 			found = value;
 	if (file)
 		fclose(file);
 	return found;
+}
+
+/* A counter of /proc/vmstat; -1: none. */
+static inline long vmstat(const char *name)
+{
+	return named_number("/proc/vmstat", name);
 }
 
 #endif /* SELFTESTS_ORACLE_H */

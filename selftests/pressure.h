@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "oracle.h"
+#include "zones.h"
 
 /*
  * Whether tests may fill a node to the last page, which on a large machine
@@ -28,7 +29,7 @@ static inline bool may_fill_nodes(void)
 /* The same of what needs the guest's disk, or changes all of a system */
 #define GUEST_ONLY "for test guests: only with NUMAPIN_FILL_NODES=1"
 
-/* Watches the free memory of the other nodes from a thread, for the least of it. */
+/* Watches from a thread what the other nodes have available, for the least of it. */
 struct watch {
 	int node;
 	pthread_t thread;
@@ -41,11 +42,11 @@ static inline void *watch_elsewhere(void *arg)
 	struct watch *watch = arg;
 
 	while (!watch->stop) {
-		long long now = free_elsewhere(watch->node);
+		long long now = available_elsewhere(watch->node);
 
 		if (now < watch->least)
 			watch->least = now;
-		usleep(2000);
+		usleep(20000);
 	}
 	return NULL;
 }
@@ -54,11 +55,11 @@ static inline bool watch_start(struct watch *watch, int node)
 {
 	watch->node = node;
 	watch->stop = false;
-	watch->least = free_elsewhere(node);
+	watch->least = available_elsewhere(node);
 	return !pthread_create(&watch->thread, NULL, watch_elsewhere, watch);
 }
 
-/* The least that nodes other than @node had free since watch_start() */
+/* The least that nodes other than @node had available since watch_start() */
 static inline long long watch_stop(struct watch *watch)
 {
 	watch->stop = true;
@@ -69,8 +70,8 @@ static inline long long watch_stop(struct watch *watch)
 /* The test guest's disk: all there is to read in it */
 #define DISK "/dev/vda"
 
-/* Reads @disk into the page cache of @node, until that has less than 128 MiB free. */
-static inline bool fill_with_page_cache(int disk, int node)
+/* Reads @disk into the page cache of @node, until that has less than @left free. */
+static inline bool fill_with_page_cache(int disk, int node, long long left)
 {
 	struct bitmask *only = numa_allocate_nodemask();
 	char *buffer = malloc(MIB);
@@ -78,7 +79,7 @@ static inline bool fill_with_page_cache(int disk, int node)
 
 	numa_bitmask_setbit(only, node);
 	numa_set_membind(only);
-	while (buffer && n > 0 && node_free(node) > 128 * (long long)MIB)
+	while (buffer && n > 0 && node_free(node) > left)
 		n = read(disk, buffer, MIB);
 	numa_set_membind(numa_all_nodes_ptr);
 	numa_bitmask_free(only);
