@@ -10,6 +10,7 @@
 #include <numa.h>
 #include <numaif.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
@@ -24,9 +25,6 @@
 #define MAX_NODES 4096
 
 #define BITS_PER_LONG (8 * (int)sizeof(long))
-
-/* KiB that a node keeps free for itself, at most: its watermarks */
-#define KEEPS_AT_MOST (256ll << 10)
 
 /* What it means that a system call of placement failed. */
 static enum verdict judge_call(struct allocation *alloc, int error)
@@ -153,28 +151,36 @@ static long strays(const char *addr, size_t bytes, int node)
 	return found;
 }
 
-/* Bytes that the node has free or in page cache, less what it keeps for itself. */
+/*
+ * Bytes that the node has free or in page cache, less what it keeps for itself:
+ * in each zone up to the high watermark, which rises where memory is fragmented,
+ * and the most that the zone reserves for requests that cannot use others.
+ */
 static long long node_room(int node)
 {
-	long long kib, keeps, total = 0, room = 0;
-	char path[64], line[128], key[32];
-	FILE *meminfo;
+	long long spare = 0, room = 0, pages;
+	FILE *zoneinfo = fopen("/proc/zoneinfo", "re");
+	char line[256];
+	int nid = -1;
 
-	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo", node);
-	meminfo = fopen(path, "re");
-	while (meminfo && fgets(line, sizeof(line), meminfo)) {
-		if (sscanf(line, "Node %*d %31[^:]: %lld", key, &kib) != 2)
+	while (zoneinfo && fgets(line, sizeof(line), zoneinfo)) {
+		if (sscanf(line, "Node %d,", &nid) == 1 || nid != node)
 			continue;
-		if (!strcmp(key, "MemTotal"))
-			total = kib;
-		if (!strcmp(key, "MemFree") || !strcmp(key, "Active(file)") ||
-		    !strcmp(key, "Inactive(file)"))
-			room += kib;
+		if (sscanf(line, " pages free %lld", &pages) == 1)
+			spare = pages;
+		else if (sscanf(line, " high %lld", &pages) == 1)
+			spare -= pages;
+		else if (sscanf(line, " nr_zone_inactive_file %lld", &pages) == 1 ||
+			 sscanf(line, " nr_zone_active_file %lld", &pages) == 1)
+			room += pages;
+		if (!strstr(line, " protection: ("))
+			continue;
+		spare -= strtoll(strrchr(line, ' '), NULL, 10);
+		room += spare > 0 ? spare : 0;
 	}
-	if (meminfo)
-		fclose(meminfo);
-	keeps = total / 32 < KEEPS_AT_MOST ? total / 32 : KEEPS_AT_MOST;
-	return (room - keeps) * 1024;
+	if (zoneinfo)
+		fclose(zoneinfo);
+	return room * (long long)page_size();
 }
 
 /* Tells the kernel to move pages to the node. Whatever it says: strays() finds out. */
@@ -197,13 +203,14 @@ static void move(const char *addr, size_t bytes, int node)
  * strays() says then. To prefer a node does not reclaim its page cache or break
  * up its pages, and to move there does. That can take more than one try: where
  * a huge page of zeroes is split for it, some kernels drop its pages, which
- * must be touched anew. Not where it is hopeless: some kernels log each page
- * that they cannot move.
+ * must be touched anew. Not where it may be hopeless, for kernels log that they
+ * cannot move a page: the more is taken of a node that is nearly full, the more
+ * it keeps for itself.
  */
 static long fetch_strays(char *addr, size_t bytes, int node, long astray)
 {
 	for (int tries = 0; astray > 0 && tries < 4; tries++) {
-		if (node_room(node) < astray * (long long)page_size())
+		if (node_room(node) / 2 < astray * (long long)page_size())
 			break;
 		move(addr, bytes, node);
 		touch(addr, bytes);
