@@ -92,7 +92,7 @@ help:
 	@echo "make clean            removes build/"
 	@echo
 	@echo "run, check and lint install the Debian packages that they need, and say which."
-	@echo "run boots KERNEL ($(KERNEL)). Debian's kernels are kept in ~/.cache/numapin."
+	@echo "run boots KERNEL ($(KERNEL)). Debian's kernels (6.1, 6.12, 7.3) are kept in ~/.cache/numapin."
 
 # Steps install packages and fetch kernels that the next ones need.
 .NOTPARALLEL:
