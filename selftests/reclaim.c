@@ -469,32 +469,55 @@ static size_t blocks_of(const uint64_t *entries, size_t bytes, long *blocks)
 	return nr;
 }
 
-/* Takes a block of node 1 offline that lets it, and online again. Whether one did. */
-static bool offline_any(void)
+/* A block of node 1 that is offline, as the test guest has one; -1: none. */
+static long offline_block(void)
 {
 	char path[96];
 
 	for (long block = 0; block < 4096; block++) {
 		snprintf(path, sizeof(path), BLOCKS "/memory%ld/node1", block);
-		if (!access(path, F_OK) && !set_block(block, "offline"))
-			return !set_block(block, "online_kernel");
+		if (access(path, F_OK))
+			continue;
+		snprintf(path, sizeof(path), BLOCKS "/memory%ld/online", block);
+		if (!file_number(path))
+			return block;
 	}
-	return false;
+	return -1;
+}
+
+/* Whether pages of a range that are in a block leave it, and let it go offline. */
+static bool leaves_block(long block, const char *addr, size_t bytes)
+{
+	uint64_t *frames = frames_of(addr, bytes);
+	long blocks[MAX_BLOCKS];
+	bool in = false, left;
+	size_t nr;
+
+	if (!frames)
+		return false;
+	nr = blocks_of(frames, bytes, blocks);
+	for (size_t i = 0; i < nr; i++)
+		in |= blocks[i] == block;
+	/* Some of the block's pages may be in use for a moment. */
+	left = in && SOON(!set_block(block, "offline")) && frames_changed(addr, bytes, frames);
+	free(frames);
+	return left;
 }
 
 /*
  * A block is refused for the first page in its way, which is not always one of
- * the region; so there is a larger one beside it.
+ * the region; so there is a larger one beside it. Ordinary memory is where none
+ * of the kernel's pages are in the way.
  */
 TEST_F_TIMEOUT(region, offline, 120)
 {
 	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	int fd = open_node(1, O_RDWR), error = 0;
 	struct refusal refusal, ours = { 0 };
-	long blocks[MAX_BLOCKS];
+	long blocks[MAX_BLOCKS], clean;
+	char *addr, *ordinary;
 	uint64_t *frames;
-	bool went;
-	char *addr;
+	bool left;
 	size_t nr;
 
 	if (!may_fill_nodes())
@@ -524,10 +547,15 @@ TEST_F_TIMEOUT(region, offline, 120)
 	munmap(addr, BLOCKS_BYTES);
 	close(fd);
 
-	went = offline_any();
-	EXPECT_TRUE(went);
-	REPORT("memory offlining", went ? "goes offline (a block without regions)" : "stays",
-	       "%s; in the kernel's log: %s", answer(error), ours.reason);
+	clean = offline_block();
+	ASSERT_LE(0, clean);
+	ASSERT_EQ(0, set_block(clean, "online_movable"));
+	ordinary = ordinary_memory(ORDINARY, MADV_HUGEPAGE);
+	ASSERT_NE(NULL, ordinary);
+	left = leaves_block(clean, ordinary, ORDINARY);
+	EXPECT_TRUE(left);
+	REPORT("memory offlining", moves(left), "%s; in the kernel's log: %s", answer(error),
+	       ours.reason);
 	close(kmsg);
 }
 
