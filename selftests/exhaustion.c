@@ -35,7 +35,7 @@ static double seconds(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec + now.tv_nsec * 1e-9;
+	return now.tv_sec + now.tv_nsec / 1000000000.0;
 }
 
 /*
@@ -296,9 +296,8 @@ static void scene_end(struct __test_metadata *_metadata, struct scene *scene)
 	EXPECT_TRUE(worker_lives(&scene->bystander));
 	hand_over(&scene->bystander);
 	EXPECT_EQ(0, worker_wait(&scene->bystander));
-	if (scene->with.swap) {
+	if (scene->with.swap)
 		EXPECT_EQ(0, swapoff(DISK));
-	}
 	EXPECT_GT(PROMPT, seconds_until_available(scene->available[1] - SLACK, &least));
 	close(scene->disk);
 }
@@ -328,9 +327,8 @@ static void expect_full(struct __test_metadata *_metadata, const struct scene *s
 		return;
 	}
 	EXPECT_GT(now.reserved + SLACK, now.free + now.listed);
-	if (scene->with.cache) {
+	if (scene->with.cache)
 		EXPECT_GT(CACHED / 8, now.cached);
-	}
 	if (scene->with.swap) {
 		EXPECT_LT(BYSTANDER / 8 * 7,
 			  (vmstat("pswpout") - scene->swapped_out) * (long long)PAGE);
@@ -368,14 +366,12 @@ static void fill_and_free(struct __test_metadata *_metadata, struct scene *scene
 	}
 	for (i = 0; i < nr; i++) {
 		hand_over(&workers[i]);
-		if (!racing) {
+		if (!racing)
 			ASSERT_TRUE(hear(&workers[i], &outcomes[i], sizeof(outcomes[i])));
-		}
 	}
 	for (i = 0; i < nr; i++) {
-		if (racing) {
+		if (racing)
 			ASSERT_TRUE(hear(&workers[i], &outcomes[i], sizeof(outcomes[i])));
-		}
 		if (racing || i == nr - 1)
 			expect_refusal(_metadata, filler, &outcomes[i]);
 		bytes += outcomes[i].bytes;
@@ -481,9 +477,11 @@ FIXTURE_VARIANT(way) {
 FIXTURE_VARIANT_ADD(way, huge_pages) {
 	{ .way = &by_alloc, .flags = NUMAPIN_ALLOC_HUGE, .smallest = HUGE_PAGE }
 };
+
 FIXTURE_VARIANT_ADD(way, small_pages) {
 	{ .way = &by_alloc, .flags = NUMAPIN_ALLOC_NO_HUGE, .smallest = PAGE }
 };
+
 FIXTURE_VARIANT_ADD(way, mmap) { { .way = &by_mmap, .smallest = PAGE } };
 FIXTURE_VARIANT_ADD(way, library) { { .way = &by_library, .smallest = PAGE } };
 
@@ -652,7 +650,9 @@ TEST_F_TIMEOUT(idle, page_cache_gives_way, 120)
 /* All work of reclaim and compaction for allocations that there ever was */
 static long reclaim_work(void)
 {
-	static const char *const kinds[] = { "pgscan_", "pgsteal_", "allocstall_", "compact_stall" };
+	static const char *const kinds[] = {
+		"pgscan_", "pgsteal_", "allocstall_", "compact_stall",
+	};
 	FILE *file = fopen("/proc/vmstat", "r");
 	char name[64];
 	long value, sum = 0;
@@ -708,7 +708,8 @@ static int alloc_without_reply(int fd, size_t bytes)
 /* What a user was refused when it was all but had does not count against limits. */
 TEST_F_TIMEOUT(idle, refusals_are_not_counted, 120)
 {
-	const struct rlimit enough = { whole_node(), RLIM_INFINITY }, little = { MIB, RLIM_INFINITY };
+	const struct rlimit enough = { whole_node(), RLIM_INFINITY };
+	const struct rlimit little = { MIB, RLIM_INFINITY };
 	int fd = open_node(1, O_RDWR), other = open_node(1, O_RDWR);
 	struct numapin_alloc reply;
 
@@ -809,6 +810,7 @@ FIXTURE_VARIANT_ADD(killed, in_alloc) { .way = &by_alloc };
 FIXTURE_VARIANT_ADD(killed, in_alloc_of_small_pages) {
 	.way = &by_alloc, .flags = NUMAPIN_ALLOC_NO_HUGE
 };
+
 FIXTURE_VARIANT_ADD(killed, in_mmap) { .way = &by_mmap };
 FIXTURE_VARIANT_ADD(killed, in_mmap_of_small_pages) { .way = &by_mmap, .fragmented = true };
 
@@ -842,12 +844,11 @@ static long long kill_at(struct __test_metadata *_metadata, const struct way *wa
 		hand_over(&worker);
 		pause();
 	}
-	if (eighths == 8) {
+	if (eighths == 8)
 		ASSERT_TRUE(take_over(&worker));
-	} else {
-		while (available(1) > start - (long long)piece.bytes / 8 * eighths)
-			ASSERT_TRUE(worker_lives(&worker));
-	}
+	while (eighths < 8 &&
+	       available(1) > start - (long long)piece.bytes / 8 * eighths)
+		ASSERT_TRUE(worker_lives(&worker));
 	kill(worker.pid, SIGKILL);
 	EXPECT_GT(PROMPT, seconds_until_available(start - SLACK, &least));
 	EXPECT_EQ(-1, worker_wait(&worker));
@@ -860,9 +861,8 @@ TEST_F_TIMEOUT(killed, frees_all, 120)
 	long long most = kill_at(_metadata, variant->way, variant->flags, 1);
 
 	/* It goes no further. With 2 MiB pages it may be there before it is killed. */
-	if (variant->flags || variant->fragmented) {
+	if (variant->flags || variant->fragmented)
 		EXPECT_GT(all / 8 * 7, most);
-	}
 	kill_at(_metadata, variant->way, variant->flags, 7);
 	kill_at(_metadata, variant->way, variant->flags, 8);
 }
