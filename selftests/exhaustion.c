@@ -633,7 +633,7 @@ TEST_F_TIMEOUT(idle, page_cache_gives_way, 120)
 	char *addr;
 
 	/* A part of the node in page cache does as well, and is less to read. */
-	ASSERT_EQ(0, alloc_region(ballast, nearly_all() / 4 * 3, 0, NULL));
+	ASSERT_EQ(0, alloc_region(ballast, nearly_all() - 320 * MIB, 0, NULL));
 	ASSERT_TRUE(fill_with_page_cache(self->disk, 1, 128 * MIB));
 	ASSERT_EQ(0, alloc_region(fd, 256 * MIB, 0, &reply));
 	/* More 2 MiB pages than there could be without reclaim */
