@@ -3,8 +3,9 @@
 # Reads kselftest's TAP and prints a line for each test program with how many
 # of its tests passed, failed and were skipped; and all its output if any did
 # not pass. Appends to the file `results` a line for each test: the kernel, the
-# program as the table of all kernels names it, the test, and its result. What is
-# skipped counts as failed, unless may_skip is 1.
+# program as the table of all kernels names it, the test, and its result; and to
+# the file `failures` what each test printed that failed. What is skipped counts
+# as failed, unless may_skip is 1.
 
 BEGIN { plan = 0 }
 
@@ -12,6 +13,9 @@ function add(result, test)
 {
 	count[result]++
 	print kernel, row, test, result >>results
+	if (result == "failed")
+		printf "%s: %s: %s\n%s", kernel, row, test, said >>failures
+	said = ""
 }
 
 function finish(program_failed)
@@ -32,14 +36,14 @@ function finish(program_failed)
 	fflush()
 	delete count
 	plan = 0
-	program = output = ""
+	program = output = said = ""
 }
 
 function begin(name)
 {
 	program = name
 	row = (machine ? machine ": " : "") name
-	output = ""
+	output = said = ""
 }
 
 # The test of a line `# ok 1 test # SKIP ...`
@@ -53,6 +57,7 @@ function test_of(line)
 BEGIN { OFS = "\t" }
 
 { output = output $0 "\n" }
+{ said = said $0 "\n" }
 
 /^# selftests: numapin: / { begin($4) }
 /^# 1\.\.[0-9]+$/ { plan = substr($2, 4) }

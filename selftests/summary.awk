@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Reads the results that report.awk left and prints them as a table, kernels
-# across and tests down: a row for each program; with tests=1, for each test. Ends
-# with how many tests passed, and with status 0 if none failed. With json=1 that
-# is all, as a JSON object.
+# across and tests down: a row for each program; with tests=1, for each test. Then
+# what the tests that failed printed, from the file `failures`. Ends with how many
+# tests passed, and with status 0 if none failed. With json=1 that is all, as a
+# JSON object.
 
 BEGIN { FS = "\t" }
 
@@ -53,12 +54,20 @@ function print_table(	r, c)
 	print ""
 }
 
+function print_failures(	line)
+{
+	while ((getline line <failures) > 0)
+		print line
+}
+
 END {
 	if (json) {
 		printf "{\"passed\": %d, \"failed\": %d, \"skipped\": %d}\n",
 			total["passed"], total["failed"], total["skipped"]
 	} else {
 		print_table()
+		if (failures)
+			print_failures()
 		printf "%d passed, %d failed, %d skipped\n",
 			total["passed"], total["failed"], total["skipped"]
 	}
