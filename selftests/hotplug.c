@@ -86,24 +86,6 @@ static void await_device(void)
 	}
 }
 
-/*
- * Puts a block to use: 0 or errno. The kernel of 6.1 lets cpusets have a node a
- * moment after that has memory; until then it is EPERM.
- */
-static int put_to_use(int block, const char *online)
-{
-	struct bitmask *allowed = numa_allocate_nodemask();
-	int error = set_state(block, online);
-
-	while (!error && !numa_bitmask_isbitset(allowed, 1))
-		if (get_mempolicy(NULL, allowed->maskp, allowed->size + 1, NULL,
-				  MPOL_F_MEMS_ALLOWED))
-			error = errno;
-	numa_bitmask_free(allowed);
-	await_device();
-	return error;
-}
-
 static bool is_online(int block)
 {
 	char path[128];
@@ -121,6 +103,52 @@ static bool take_offline(int block)
 	}
 	await_device();
 	return !is_online(block);
+}
+
+/*
+ * Has the kernel use a block: 0 or errno. From 7.3 a node's first memory has the
+ * node's kernel threads in it, if it is memory for the kernel, and stays for
+ * them. So the other block is memory of the node meanwhile, for no kernel thread.
+ */
+static int set_online(const struct dimm *dimm, int i, const char *online)
+{
+	int other = dimm->blocks[!i], error;
+
+	if (is_online(other) || strcmp(online, "online_kernel"))
+		return set_state(dimm->blocks[i], online);
+	error = set_state(other, "online_movable");
+	if (error)
+		return error;
+	error = set_state(dimm->blocks[i], online);
+	if (!take_offline(other))
+		error = EBUSY;
+	return error;
+}
+
+/*
+ * Waits for what follows when a block is in use: 0 or errno. The kernel of 6.1
+ * lets cpusets have a node a moment after that has memory; until then it is EPERM.
+ */
+static int await_use(void)
+{
+	struct bitmask *allowed = numa_allocate_nodemask();
+	int error = 0;
+
+	while (!error && !numa_bitmask_isbitset(allowed, 1))
+		if (get_mempolicy(NULL, allowed->maskp, allowed->size + 1, NULL,
+				  MPOL_F_MEMS_ALLOWED))
+			error = errno;
+	numa_bitmask_free(allowed);
+	await_device();
+	return error;
+}
+
+/* Puts a block to use, for all: 0 or errno. */
+static int put_to_use(const struct dimm *dimm, int i, const char *online)
+{
+	int error = set_online(dimm, i, online);
+
+	return error ? error : await_use();
 }
 
 /* Puts it into the machine. The kernel does not use it yet. */
@@ -236,12 +264,12 @@ static void check_coming_and_going(struct __test_metadata *_metadata, const stru
 	EXPECT_EQ(ENOENT, errno);
 	EXPECT_EQ(-1, counter(1, "regions"));
 
-	ASSERT_EQ(0, put_to_use(dimm->blocks[0], online));
+	ASSERT_EQ(0, put_to_use(dimm, 0, online));
 	EXPECT_STREQ("add", next_event(uevents));
 	ASSERT_EQ(0, stat(DEVICE, &device));
 	EXPECT_EQ(S_IFCHR | 0660, device.st_mode);
 	EXPECT_EQ(0, counter(1, "regions"));
-	ASSERT_EQ(0, put_to_use(dimm->blocks[1], online));
+	ASSERT_EQ(0, put_to_use(dimm, 1, online));
 	fd = open_node(1, O_RDWR);
 	check_alloc(_metadata, fd, error);
 	close(fd);
@@ -267,21 +295,31 @@ TEST_F_TIMEOUT(node, has_a_device_while_it_has_movable_memory, 120)
 	check_coming_and_going(_metadata, &self->dimm, self->uevents, "online_movable", EOPNOTSUPP);
 }
 
-/* With a first block that does not move the node has what ALLOC is for. */
+/* With a block that does not move the node has what ALLOC is for, and only that. */
 TEST_F_TIMEOUT(node, gets_memory_that_can_be_pinned, 120)
 {
+	struct numapin_alloc reply;
+	int fd, much, more;
 	long refused;
-	int fd;
 
-	ASSERT_EQ(0, put_to_use(self->dimm.blocks[1], "online_movable"));
+	ASSERT_EQ(0, put_to_use(&self->dimm, 1, "online_movable"));
 	refused = counter(1, "failures/only_movable");
 	ASSERT_LE(0, refused);
 	fd = open_node(1, O_RDWR);
 	check_alloc(_metadata, fd, EOPNOTSUPP);
-	ASSERT_EQ(0, put_to_use(self->dimm.blocks[0], "online_kernel"));
+	ASSERT_EQ(0, put_to_use(&self->dimm, 0, "online_kernel"));
 	check_alloc(_metadata, fd, 0);
 	close(fd);
 	EXPECT_EQ(refused + 1, counter(1, "failures/only_movable"));
+
+	much = open_node(1, O_RDWR);
+	more = open_node(1, O_RDWR);
+	ASSERT_EQ(0, alloc_region(much, 96 * MIB, 0, NULL));
+	EXPECT_EQ(ENOMEM, alloc_region(more, 64 * MIB, 0, &reply));
+	EXPECT_EQ(NUMAPIN_CAUSE_NODE_FULL, reply.out_cause);
+	EXPECT_TRUE(take_offline(self->dimm.blocks[1]));
+	close(much);
+	close(more);
 }
 
 /* Whether the kernel refuses, in time, to let the machine have memory back */
@@ -302,7 +340,7 @@ TEST_F_TIMEOUT(node, keeps_the_memory_of_a_region, 120)
 	int low = self->dimm.blocks[0], fd;
 	uint64_t *words, wrong = 0;
 
-	ASSERT_EQ(0, put_to_use(low, "online_kernel"));
+	ASSERT_EQ(0, put_to_use(&self->dimm, 0, "online_kernel"));
 	fd = open_node(1, O_RDWR);
 	words = map_shared(fd, bytes, MAP_POPULATE);
 	ASSERT_NE(MAP_FAILED, words);
@@ -355,7 +393,7 @@ static void check_open_file(struct __test_metadata *_metadata, struct dimm *dimm
 	struct stat device;
 	int fd;
 
-	ASSERT_EQ(0, put_to_use(dimm->blocks[0], online));
+	ASSERT_EQ(0, put_to_use(dimm, 0, online));
 	ASSERT_EQ(0, stat(DEVICE, &device));
 	ASSERT_EQ(0, mknod(ALIAS, S_IFCHR | 0600, device.st_rdev));
 	ASSERT_TRUE(write_file("/sys/class/numapin/node1/max_bytes", "1073741824"));
@@ -370,7 +408,7 @@ static void check_open_file(struct __test_metadata *_metadata, struct dimm *dimm
 
 	ASSERT_TRUE(plug(dimm));
 	check_gone(_metadata, fd);
-	ASSERT_EQ(0, put_to_use(dimm->blocks[0], online));
+	ASSERT_EQ(0, put_to_use(dimm, 0, online));
 	check_alloc(_metadata, fd, error);
 	EXPECT_EQ(0, access(DEVICE, F_OK));
 	/* What root set and the kernel counted is the node's, and not the memory's. */
@@ -389,11 +427,11 @@ TEST_F_TIMEOUT(node, is_good_again_with_movable_memory, 120)
 	check_open_file(_metadata, &self->dimm, "online_movable", EOPNOTSUPP);
 }
 
-/* A thread that puts a block to use, and takes it out of use when it can */
+/* A thread that puts the first block to use, and takes it out of use when it can */
 struct flapper {
 	pthread_t thread;
 	atomic_bool stop;
-	int block;
+	const struct dimm *dimm;
 	atomic_long gone;	/* how often it could */
 };
 
@@ -402,18 +440,18 @@ static void *flap(void *arg)
 	struct flapper *flapper = arg;
 
 	while (!flapper->stop) {
-		set_state(flapper->block, "online_kernel");
+		set_online(flapper->dimm, 0, "online_kernel");
 		usleep(20000);
-		flapper->gone += !set_state(flapper->block, "offline");
+		flapper->gone += !set_state(flapper->dimm->blocks[0], "offline");
 		usleep(5000);
 	}
 	return NULL;
 }
 
-static bool flapper_start(struct flapper *flapper, int block)
+static bool flapper_start(struct flapper *flapper, const struct dimm *dimm)
 {
 	flapper->stop = false;
-	flapper->block = block;
+	flapper->dimm = dimm;
 	flapper->gone = 0;
 	return !pthread_create(&flapper->thread, NULL, flap, flapper);
 }
@@ -448,13 +486,16 @@ TEST_F_TIMEOUT(node, may_lose_its_memory_at_any_moment, 120)
 	struct flapper flapper;
 	int error, got = 0;
 
-	ASSERT_TRUE(flapper_start(&flapper, self->dimm.blocks[0]));
+	ASSERT_TRUE(flapper_start(&flapper, &self->dimm));
 	while (got < 10 || flapper.gone < 10) {
 		error = try_region(3 * MIB);
 		got += !error;
-		/* ENOMEM: the kernel takes the node's last pages. EPERM: as put_to_use() */
+		/*
+		 * ENOMEM: the kernel takes the node's last pages. EPERM: as await_use();
+		 * EOPNOTSUPP: as set_online()
+		 */
 		ASSERT_TRUE(!error || error == ENOENT || error == ENXIO || error == ENODEV ||
-			    error == EPERM || error == ENOMEM) {
+			    error == EPERM || error == EOPNOTSUPP || error == ENOMEM) {
 			TH_LOG("errno %d", error);
 		}
 		usleep(rand() % 10000);
@@ -462,7 +503,7 @@ TEST_F_TIMEOUT(node, may_lose_its_memory_at_any_moment, 120)
 	flapper_stop(&flapper);
 
 	ASSERT_TRUE(take_offline(self->dimm.blocks[0]));
-	ASSERT_EQ(0, put_to_use(self->dimm.blocks[0], "online_kernel"));
+	ASSERT_EQ(0, put_to_use(&self->dimm, 0, "online_kernel"));
 	EXPECT_EQ(0, try_region(3 * MIB));
 	EXPECT_EQ(0, counter(1, "bytes"));
 }
@@ -514,8 +555,8 @@ TEST_F_TIMEOUT(node, may_be_gone_when_its_pages_are_taken, 120)
 	for (int tries = 0; tries < 10 && !in_time; tries++) {
 		/* Before the node has memory, of which the kernel would use some for it */
 		ASSERT_EQ(0, mkdir(CGROUP, 0755));
-		ASSERT_EQ(0, put_to_use(self->dimm.blocks[0], "online_kernel"));
-		ASSERT_EQ(0, put_to_use(self->dimm.blocks[1], "online_kernel"));
+		ASSERT_EQ(0, put_to_use(&self->dimm, 0, "online_kernel"));
+		ASSERT_EQ(0, put_to_use(&self->dimm, 1, "online_kernel"));
 		pid = start_slow_alloc(step);
 		in_time = unplug(&self->dimm) && !waitpid(pid, &status, WNOHANG);
 		/* Unless it was waited for already */
@@ -538,7 +579,7 @@ TEST_F_TIMEOUT(node, may_lose_its_memory_while_the_module_loads, 120)
 
 	ASSERT_NE(NULL, module);
 	snprintf(load, sizeof(load), "rmmod numapin && insmod %s", module);
-	ASSERT_TRUE(flapper_start(&flapper, self->dimm.blocks[0]));
+	ASSERT_TRUE(flapper_start(&flapper, &self->dimm));
 	for (int i = 0; i < 10; i++)
 		ASSERT_EQ(0, system(load));
 	flapper_stop(&flapper);
@@ -546,12 +587,43 @@ TEST_F_TIMEOUT(node, may_lose_its_memory_while_the_module_loads, 120)
 
 	ASSERT_TRUE(take_offline(self->dimm.blocks[0]));
 	EXPECT_EQ(-1, access(DEVICE, F_OK));
-	ASSERT_EQ(0, put_to_use(self->dimm.blocks[0], "online_kernel"));
+	ASSERT_EQ(0, put_to_use(&self->dimm, 0, "online_kernel"));
 	EXPECT_EQ(0, access(DEVICE, F_OK));
 	/* And with a node that is there already */
 	ASSERT_EQ(0, system(load));
 	EXPECT_EQ(0, access(DEVICE, F_OK));
 	EXPECT_EQ(0, try_region(3 * MIB));
+}
+
+/* The last: on some kernels the block never goes again, with or without numapin. */
+FIXTURE(first_block) {
+	struct dimm dimm;
+};
+
+FIXTURE_SETUP(first_block)
+{
+	self->dimm.monitor = open(MONITOR, O_WRONLY | O_CLOEXEC);
+	ASSERT_LE(0, self->dimm.monitor);
+	ASSERT_TRUE(plug(&self->dimm));
+}
+
+FIXTURE_TEARDOWN(first_block)
+{
+	close(self->dimm.monitor);
+}
+
+/* Nothing of node 1 before it has memory for the kernel, and all then */
+TEST_F(first_block, is_for_the_kernel)
+{
+	int block = self->dimm.blocks[0], fd;
+
+	ASSERT_EQ(0, set_state(block, "online_kernel"));
+	ASSERT_EQ(0, await_use());
+	fd = open_node(1, O_RDWR);
+	check_alloc(_metadata, fd, 0);
+	close(fd);
+	/* The device stays as long as the memory. */
+	EXPECT_EQ(take_offline(block), access(DEVICE, F_OK) < 0);
 }
 
 TEST_HARNESS_MAIN
