@@ -335,6 +335,13 @@ static void expect_full(struct __test_metadata *_metadata, const struct scene *s
 	}
 }
 
+/* What sysfs counts the filler's refusals as */
+static long failures(const struct filler *filler)
+{
+	return counter(1, filler->flags & NUMAPIN_ALLOC_HUGE ? "failures/no_huge_page" :
+							       "failures/node_full");
+}
+
 static void expect_refusal(struct __test_metadata *_metadata, const struct filler *filler,
 			   const struct outcome *outcome)
 {
@@ -404,12 +411,14 @@ static void ask_for_all(struct __test_metadata *_metadata, struct scene *scene,
 			const struct filler *filler)
 {
 	struct piece all = { .bytes = whole_node() };
+	const long before = failures(filler);
 	struct outcome outcome = { 0 };
 	unsigned int cause;
 
 	outcome.error = filler->way->take(&all, filler->flags, &cause);
 	outcome.causes = 1 << cause;
 	expect_refusal(_metadata, filler, &outcome);
+	EXPECT_EQ(before + 1, failures(filler));
 	EXPECT_EQ(0, counter(1, "bytes"));
 	/* It did not give up early. How much the kernel keeps may rise meanwhile. */
 	if (!(filler->flags & NUMAPIN_ALLOC_HUGE)) {

@@ -74,6 +74,7 @@ static int alloc_in_cgroup(const char *controller, const char *file, const char 
 
 TEST_F(node, memory_cgroup)
 {
+	const long failures = counter(1, "failures/cgroup");
 	struct numapin_alloc reply;
 
 	/* Its table alone, of 8 bytes for each 4 KiB, is more than the limit. */
@@ -83,15 +84,18 @@ TEST_F(node, memory_cgroup)
 	EXPECT_EQ(ENOMEM, alloc_in_cgroup("memory", "memory.max", "64M", 128 * MIB, &reply));
 	EXPECT_EQ(NUMAPIN_CAUSE_CGROUP, reply.out_cause);
 	EXPECT_EQ(0, alloc_in_cgroup("memory", "memory.max", "64M", 32 * MIB, &reply));
+	EXPECT_EQ(failures + 2, counter(1, "failures/cgroup"));
 }
 
 TEST_F(node, cpuset)
 {
+	const long failures = counter(1, "failures/cpuset");
 	struct numapin_alloc reply;
 
 	EXPECT_EQ(EPERM, alloc_in_cgroup("cpuset", "cpuset.mems", "0", PAGE, &reply));
 	EXPECT_EQ(NUMAPIN_CAUSE_CPUSET, reply.out_cause);
 	EXPECT_EQ(0, alloc_in_cgroup("cpuset", "cpuset.mems", "0-1", PAGE, &reply));
+	EXPECT_EQ(failures + 1, counter(1, "failures/cpuset"));
 }
 
 TEST_HARNESS_MAIN
