@@ -436,6 +436,8 @@ FIXTURE_VARIANT(node) {
 };
 
 FIXTURE_VARIANT_ADD(node, alone) { };
+FIXTURE_VARIANT_ADD(node, page_cache) { { .cache = true } };
+FIXTURE_VARIANT_ADD(node, swap) { { .swap = true } };
 FIXTURE_VARIANT_ADD(node, page_cache_and_swap) { { .cache = true, .swap = true } };
 
 FIXTURE_SETUP(node)
@@ -511,6 +513,11 @@ FIXTURE_TEARDOWN(way)
 TEST_F_TIMEOUT(way, by_one_request, 120)
 {
 	ask_for_all(_metadata, &self->scene, &variant->filler);
+}
+
+TEST_F_TIMEOUT(way, by_one_process, 120)
+{
+	fill_and_free(_metadata, &self->scene, &variant->filler, 1, false);
 }
 
 /* What a process can take of the node with all that it takes for it */
