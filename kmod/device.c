@@ -48,6 +48,7 @@ static int numapin_open(struct inode *inode, struct file *file)
 {
 	struct numapin_node *node = numapin_node_find(iminor(inode));
 	struct numapin_region *region;
+	struct inode *own;
 	int rc;
 
 	if (!node)
@@ -58,18 +59,17 @@ static int numapin_open(struct inode *inode, struct file *file)
 	rc = simple_pin_fs(&numapin_fs_type, &numapin_mnt, &numapin_mnt_count);
 	if (rc)
 		goto err_free;
-	region->inode = alloc_anon_inode(numapin_mnt->mnt_sb);
-	if (IS_ERR(region->inode)) {
-		rc = PTR_ERR(region->inode);
+	own = alloc_anon_inode(numapin_mnt->mnt_sb);
+	if (IS_ERR(own)) {
+		rc = PTR_ERR(own);
 		goto err_unpin;
 	}
-	region->node = node;
-	region->id = atomic64_inc_return(&node->last_id);
 	/* Below any zone that user memory migrates to: it does not migrate. */
-	mapping_set_gfp_mask(region->inode->i_mapping, GFP_DMA);
+	mapping_set_gfp_mask(own->i_mapping, GFP_DMA);
+	numapin_region_init(region, node, own);
 
 	file->private_data = region;
-	file->f_mapping = region->inode->i_mapping;
+	file->f_mapping = own->i_mapping;
 	return 0;
 
 err_unpin:
@@ -99,6 +99,8 @@ static void numapin_show_fdinfo(struct seq_file *seq, struct file *file)
 	if (!numapin_region_ready(region))
 		return;
 	seq_printf(seq, "numapin-region:\t%llu\n", region->id);
+	seq_printf(seq, "numapin-private:\t%d\n",
+		   numapin_region_private(region));
 	seq_printf(seq, "numapin-bytes:\t%llu\n",
 		   numapin_region_bytes(region));
 	seq_printf(seq, "numapin-huge-pages:\t%lu\n", region->nr_huge);

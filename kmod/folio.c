@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A region's folios: allocated on the node or not at all, and freed when nobody
- * else has them.
+ * The end of a region's folios: freed when nobody else has them.
  */
-#include <linux/gfp.h>
 #include <linux/list.h>
 #include <linux/mm.h>
-#include <linux/nodemask.h>
 #include <linux/page-flags.h>
 #include <linux/sched.h>
 #include <linux/sched/user.h>
@@ -15,47 +12,9 @@
 
 #include "numapin.h"
 
-/*
- * GFP_USER keeps a task in its cpuset. __GFP_THISNODE with __GFP_RETRY_MAYFAIL
- * reclaims on the node, then gives up, without the OOM killer. No
- * __GFP_MOVABLE: a page that may be pinned for long must not be in
- * ZONE_MOVABLE, and these must not be moved anyway.
- */
-#define NUMAPIN_GFP	(GFP_USER | __GFP_THISNODE | __GFP_COMP | \
-			 __GFP_ZERO | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
-
 /* How often lingering folios are looked at, and how many of them at a time. */
 #define REAP_INTERVAL	(HZ / 10)
 #define REAP_BATCH	4096
-
-/**
- * numapin_folio_alloc - a zeroed folio on a node
- * @nid: The node
- * @order: Its order
- * @gfp: __GFP_ACCOUNT to charge it to the caller's memory cgroup, or 0
- *
- * Not by __folio_alloc(), which marks a folio as the page cache's or anonymous
- * memory's: split_huge_pages of debugfs then follows its mapping, which is NULL.
- *
- * Return: the folio, which is known to be on @nid, or NULL.
- */
-struct folio *numapin_folio_alloc(int nid, unsigned int order, gfp_t gfp)
-{
-	struct folio *folio;
-	struct page *page;
-
-	/* It may have gone since it was checked, and that would be logged. */
-	if (!node_state(nid, N_MEMORY))
-		return NULL;
-	page = alloc_pages_node(nid, NUMAPIN_GFP | gfp, order);
-	if (!page)
-		return NULL;
-	folio = page_folio(page);
-	if (folio_nid(folio) == nid)
-		return folio;
-	folio_put(folio);
-	return NULL;
-}
 
 /**
  * numapin_folio_poisoned - has the hardware failed anywhere in a folio?
@@ -156,31 +115,31 @@ static void reap(struct work_struct *work)
 }
 
 /**
- * numapin_folio_keep - take a folio that cannot be freed from a region that ends
- * @region: The region
+ * numapin_folio_retire - see whether a folio that is done with can be freed
+ * @node: Its node
  * @folio: The folio
+ * @user: Whose RLIMIT_MEMLOCK it counts against, or NULL
  *
  * A device, a pipe or a socket may still have it. Then it lingers: it counts
  * against limits until they let go of it, or else they would be a way to hold
  * memory that is counted nowhere; and it is not freed by them unseen, for it
  * may have been poisoned meanwhile.
  *
- * Return: true where it was taken, false where the caller is to free it.
+ * Return: what became of it.
  */
-bool numapin_folio_keep(struct numapin_region *region, struct folio *folio)
+enum numapin_fate numapin_folio_retire(struct numapin_node *node,
+				       struct folio *folio,
+				       struct user_struct *user)
 {
-	struct numapin_node *node = region->node;
-
 	if (quarantine(node, folio))
-		return true;
+		return NUMAPIN_FOLIO_LOST;
 	if (likely(folio_ref_count(folio) == 1))
-		return false;
-	folio->private = region->user ? get_uid(region->user) : NULL;
-	region->nr_lingering += folio_nr_pages(folio);
+		return NUMAPIN_FOLIO_FREE;
+	folio->private = user ? get_uid(user) : NULL;
 	atomic_long_add(folio_nr_pages(folio), &node->lingering_pages);
 	add_lingering(node, folio);
 	schedule_delayed_work(&node->reaper, REAP_INTERVAL);
-	return true;
+	return NUMAPIN_FOLIO_LINGERS;
 }
 
 /**

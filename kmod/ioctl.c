@@ -42,15 +42,17 @@ static int ioctl_info(struct numapin_call *call)
 	struct numapin_region *region = call->file->private_data;
 	struct numapin_info *info = &call->info;
 
-	if (info->flags || info->__reserved)
+	if (info->flags)
 		return -EINVAL;
 	info->out_abi_version = NUMAPIN_ABI_VERSION;
 	info->out_node = region->node->nid;
 	info->out_alloc_flags = NUMAPIN_ALLOC_FLAGS;
 	info->out_page_sizes = PAGE_SIZE | HPAGE_PMD_SIZE;
+	info->out_region_flags = 0;
 	info->out_length = 0;
 	info->out_huge_bytes = 0;
 	if (numapin_region_ready(region)) {
+		info->out_region_flags = region->flags;
 		info->out_length = numapin_region_bytes(region);
 		info->out_huge_bytes = numapin_region_huge_bytes(region);
 	}
@@ -71,6 +73,17 @@ static int respond_refusal(struct numapin_call *call, int error,
 	return error;
 }
 
+/* Whether flags of ALLOC are known, and make sense together. */
+static bool known_flags(u32 flags)
+{
+	if (flags & ~NUMAPIN_ALLOC_FLAGS)
+		return false;
+	if ((flags & NUMAPIN_ALLOC_HUGE) && (flags & NUMAPIN_ALLOC_NO_HUGE))
+		return false;
+	return !(flags & NUMAPIN_ALLOC_RESERVE) ||
+	       (flags & NUMAPIN_ALLOC_PRIVATE);
+}
+
 static int ioctl_alloc(struct numapin_call *call)
 {
 	struct numapin_region *region = call->file->private_data;
@@ -82,8 +95,7 @@ static int ioctl_alloc(struct numapin_call *call)
 	};
 	int rc;
 
-	if (alloc->flags & ~NUMAPIN_ALLOC_FLAGS ||
-	    alloc->flags == NUMAPIN_ALLOC_FLAGS)
+	if (!known_flags(alloc->flags))
 		return -EINVAL;
 	alloc->out_node = region->node->nid;
 	if (!(call->file->f_mode & FMODE_WRITE))

@@ -31,62 +31,65 @@ static bool charge(atomic_long_t *counter, unsigned long nr, unsigned long max,
 
 /*
  * Of the user and not of the address space: a file changes hands. Both who
- * opened it and who makes the region must be exempt, or a user could have a
+ * opened it and who gets the pages must be exempt, or a user could have a
  * privileged process that maps what it is sent lock memory for him.
  */
-static int charge_user(struct numapin_region *region,
-		       struct numapin_request *req)
+static int charge_user(unsigned long nr_pages, struct numapin_request *req,
+		       struct user_struct **user)
 {
 	unsigned long left;
 
+	*user = NULL;
 	if (capable(CAP_IPC_LOCK) &&
 	    file_ns_capable(req->file, &init_user_ns, CAP_IPC_LOCK))
 		return 0;
-	if (!charge(&current_user()->locked_vm, region->nr_pages,
+	if (!charge(&current_user()->locked_vm, nr_pages,
 		    rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT, &left))
 		return numapin_refuse(req, -ENOMEM, NUMAPIN_CAUSE_MEMLOCK,
 				      (u64)left << PAGE_SHIFT);
-	region->user = get_uid(current_user());
+	*user = get_uid(current_user());
 	return 0;
 }
 
-static int charge_node(struct numapin_region *region,
+static int charge_node(struct numapin_node *node, unsigned long nr_pages,
 		       struct numapin_request *req)
 {
-	struct numapin_node *node = region->node;
 	unsigned long left;
 
-	if (!charge(&node->pages, region->nr_pages, READ_ONCE(node->max_pages),
-		    &left))
+	if (!charge(&node->pages, nr_pages, READ_ONCE(node->max_pages), &left))
 		return numapin_refuse(req, -ENOMEM, NUMAPIN_CAUSE_BUDGET,
 				      (u64)left << PAGE_SHIFT);
 	return 0;
 }
 
 /**
- * numapin_charge - count a region's length against limits, before it is filled
- * @region: The region, with its length; takes a reference to its user
- * @req: Says on failure which limit it was
+ * numapin_charge - count pages against limits, before they are allocated
+ * @node: Their node
+ * @nr_pages: How many, in pages of PAGE_SIZE
+ * @req: Who asks; says on failure which limit it was
+ * @user: Whose RLIMIT_MEMLOCK they then count against, with a reference; NULL:
+ *        nobody's
  *
  * Return: 0, or an errno, and then nothing is counted.
  */
-int numapin_charge(struct numapin_region *region, struct numapin_request *req)
+int numapin_charge(struct numapin_node *node, unsigned long nr_pages,
+		   struct numapin_request *req, struct user_struct **user)
 {
 	int rc;
 
-	rc = charge_node(region, req);
+	rc = charge_node(node, nr_pages, req);
 	if (rc)
 		return rc;
-	rc = charge_user(region, req);
+	rc = charge_user(nr_pages, req, user);
 	if (rc)
-		atomic_long_sub(region->nr_pages, &region->node->pages);
+		atomic_long_sub(nr_pages, &node->pages);
 	return rc;
 }
 
 /**
  * numapin_uncharge - let pages off what numapin_charge() counted
  * @node: Their node
- * @user: Their region's user, with the caller's reference; NULL: none
+ * @user: Their user, with the caller's reference; NULL: none
  * @nr_pages: How many, in pages of PAGE_SIZE
  */
 void numapin_uncharge(struct numapin_node *node, struct user_struct *user,

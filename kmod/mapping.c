@@ -8,31 +8,92 @@
  * not meet in one VMA: where it is VM_MIXEDMAP, zapping and splitting take a
  * PMD for a special one and leak its folio.
  */
+#include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 
 #include "compat.h"
 #include "numapin.h"
 #include "trace.h"
 
+/*
+ * A fault on any part of a huge page in which the hardware failed is refused: the
+ * core would map the bad part of it with the others.
+ */
 static vm_fault_t numapin_fault(struct vm_fault *vmf)
 {
-	struct numapin_region *region = vmf->vma->vm_file->private_data;
-	struct page *page = numapin_region_page(region, vmf->pgoff);
+	struct numapin_view *view = vmf->vma->vm_private_data;
+	struct folio *folio = numapin_view_folio(view, vmf->pgoff);
 
-	if (!page)
+	if (!folio)
 		return VM_FAULT_SIGBUS;
-	trace_numapin_fault(region, vmf);
-	/*
-	 * All of a huge page in which the hardware failed: the core would map
-	 * the bad part of it with the others.
-	 */
-	if (unlikely(numapin_folio_poisoned(page_folio(page))))
+	trace_numapin_fault(view->region, vmf);
+	if (unlikely(numapin_folio_poisoned(folio)))
 		return VM_FAULT_HWPOISON;
-	get_page(page);
-	vmf->page = page;
+	folio_get(folio);
+	vmf->page = folio_page(folio, vmf->pgoff - folio->index);
 	return 0;
+}
+
+/*
+ * Private regions. Until its first fork() a view is mapped as a shared region is,
+ * and may be pinned for long; from then on its VMAs have operations that learn of
+ * writes, which makes the kernel refuse such pins (since 6.5).
+ */
+
+static vm_fault_t fault_error(int error)
+{
+	switch (error) {
+	case -EINTR:
+		return VM_FAULT_NOPAGE;
+	case -EHWPOISON:
+		return VM_FAULT_HWPOISON;
+	default:
+		return VM_FAULT_SIGBUS;
+	}
+}
+
+static vm_fault_t numapin_private_fault(struct vm_fault *vmf)
+{
+	struct numapin_view *view = vmf->vma->vm_private_data;
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
+	struct folio *folio;
+
+	if (!view)
+		return VM_FAULT_SIGBUS;
+	trace_numapin_fault(view->region, vmf);
+	folio = numapin_view_lock_folio(view, vmf->pgoff, write,
+					vmf->vma->vm_file);
+	if (IS_ERR(folio))
+		return fault_error(PTR_ERR(folio));
+	if (unlikely(numapin_folio_poisoned(folio))) {
+		folio_unlock(folio);
+		folio_put(folio);
+		return VM_FAULT_HWPOISON;
+	}
+	vmf->page = folio_page(folio, vmf->pgoff - folio->index);
+	return VM_FAULT_LOCKED;
+}
+
+/* A page that is mapped, or about to be, is to become writable. */
+static vm_fault_t numapin_page_mkwrite(struct vm_fault *vmf)
+{
+	struct numapin_view *view = vmf->vma->vm_private_data;
+	struct folio *folio;
+	bool same;
+
+	folio = numapin_view_lock_folio(view, vmf->pgoff, true,
+					vmf->vma->vm_file);
+	if (IS_ERR(folio))
+		return fault_error(PTR_ERR(folio));
+	same = folio == page_folio(vmf->page);
+	if (!same)
+		folio_unlock(folio);
+	folio_put(folio);
+	/* Locked until it is mapped; or the fault comes again, for the copy. */
+	return same ? VM_FAULT_LOCKED : VM_FAULT_NOPAGE;
 }
 
 /* The pages have their node: a policy that took effect on them would lie. */
@@ -49,11 +110,99 @@ static struct mempolicy *numapin_get_policy(NUMAPIN_GET_POLICY_PARAMS)
 	return &region->node->policy;
 }
 
-static const struct vm_operations_struct numapin_vm_ops = {
+static void numapin_private_open(struct vm_area_struct *vma);
+static void numapin_private_close(struct vm_area_struct *vma);
+
+static const struct vm_operations_struct numapin_shared_ops = {
 	.fault		= numapin_fault,
 	.set_policy	= numapin_set_policy,
 	.get_policy	= numapin_get_policy,
 };
+
+static const struct vm_operations_struct numapin_private_ops = {
+	.open		= numapin_private_open,
+	.close		= numapin_private_close,
+	.fault		= numapin_private_fault,
+	.set_policy	= numapin_set_policy,
+	.get_policy	= numapin_get_policy,
+};
+
+static const struct vm_operations_struct numapin_protected_ops = {
+	.open		= numapin_private_open,
+	.close		= numapin_private_close,
+	.fault		= numapin_private_fault,
+	.page_mkwrite	= numapin_page_mkwrite,
+	.set_policy	= numapin_set_policy,
+	.get_policy	= numapin_get_policy,
+};
+
+/*
+ * Has a VMA learn of writes from now on. It is not VM_MIXEDMAP any more, so that
+ * fork() copies no entries of its page tables: its pages come by faults.
+ */
+static void protect_vma(struct vm_area_struct *vma)
+{
+	/* First, for it waits for faults that are under way. */
+	vm_flags_mod(vma, 0, VM_MIXEDMAP);
+	vma->vm_ops = &numapin_protected_ops;
+	vma->vm_page_prot = vm_get_page_prot(vma->vm_flags & ~VM_SHARED);
+}
+
+/* Has an address space learn of the next write to each folio of its view. */
+static void protect_view(struct numapin_view *view)
+{
+	struct numapin_region *region = view->region;
+	VMA_ITERATOR(vmi, view->mm, 0);
+	struct vm_area_struct *vma;
+
+	mmap_assert_write_locked(view->mm);
+	if (!view->protected) {
+		for_each_vma(vmi, vma)
+			if (vma->vm_private_data == view)
+				protect_vma(vma);
+		view->protected = true;
+	}
+	if (view->written) {
+		unmap_mapping_pages(region->inode->i_mapping, 0,
+				    region->nr_pages, true);
+		view->written = false;
+	}
+}
+
+/*
+ * A VMA like another: of the same address space, since it was split or moved; or
+ * of a child. That has it before any of its page tables.
+ */
+static void numapin_private_open(struct vm_area_struct *vma)
+{
+	struct numapin_view *view = vma->vm_private_data;
+
+	if (!view)
+		return;
+	if (view->mm == vma->vm_mm) {
+		refcount_inc(&view->nr_vmas);
+		return;
+	}
+	protect_view(view);
+	protect_vma(vma);
+	vma->vm_private_data = numapin_view_fork(view, vma);
+}
+
+static void numapin_private_close(struct vm_area_struct *vma)
+{
+	struct numapin_view *view = vma->vm_private_data;
+
+	if (view)
+		numapin_view_put(view);
+}
+
+/* Whether a VMA shows a region. */
+static bool is_region(const struct vm_area_struct *vma)
+{
+	return vma->vm_ops == &numapin_shared_ops ||
+	       vma->vm_ops == &numapin_private_ops ||
+	       vma->vm_ops == &numapin_protected_ops;
+}
 
 /* How many of the first of @max pages the hardware has not failed. */
 static unsigned long count_good(struct page **pages, unsigned long max)
@@ -69,7 +218,7 @@ static unsigned long count_good(struct page **pages, unsigned long max)
 static int map_small(const struct numapin_region *region,
 		     struct vm_area_struct *vma)
 {
-	struct page **pages = &region->small[vma->vm_pgoff];
+	struct page **pages = &region->first.small[vma->vm_pgoff];
 	unsigned long addr, nr, left;
 	int rc;
 
@@ -92,24 +241,33 @@ static int map_small(const struct numapin_region *region,
 }
 
 /* Maps a region that has its pages. */
-static int map_region(const struct numapin_region *region,
+static int map_region(struct numapin_region *region,
 		      struct vm_area_struct *vma)
 {
+	bool private = numapin_region_private(region);
 	int rc;
 
 	if (vma->vm_pgoff >= region->nr_pages ||
 	    vma_pages(vma) > region->nr_pages - vma->vm_pgoff)
 		return -EINVAL;
+	if (private && !numapin_view_claim(&region->first, vma->vm_mm))
+		return -EBUSY;
 
 	vm_flags_mod(vma, VM_DONTEXPAND, VM_MAYEXEC);
-	vma->vm_ops = &numapin_vm_ops;
+	vma->vm_private_data = &region->first;
+	vma->vm_ops = private ? &numapin_private_ops : &numapin_shared_ops;
 	if (!region->nr_huge) {
 		rc = map_small(region, vma);
 		if (rc)
-			return rc;
+			goto err_unclaim;
 	}
 	trace_numapin_map(region, vma);
 	return 0;
+
+err_unclaim:
+	if (private)
+		numapin_view_unclaim(&region->first);
+	return rc;
 }
 
 /* Makes the file's region, of the VMA's length, and maps it. */
@@ -176,7 +334,7 @@ int numapin_locate(unsigned long addr, unsigned int nr_pages, s32 *nodes)
 {
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma = NULL;
-	struct page *page;
+	struct numapin_view *view;
 	unsigned int i;
 	int rc = 0;
 
@@ -185,13 +343,18 @@ int numapin_locate(unsigned long addr, unsigned int nr_pages, s32 *nodes)
 	for (i = 0; i < nr_pages; i++, addr += PAGE_SIZE) {
 		if (!vma || addr >= vma->vm_end)
 			vma = vma_lookup(mm, addr);
-		if (!vma || vma->vm_ops != &numapin_vm_ops) {
+		if (!vma || !is_region(vma)) {
 			rc = -ENXIO;
 			break;
 		}
-		page = numapin_region_page(vma->vm_file->private_data,
-					   linear_page_index(vma, addr));
-		nodes[i] = page_to_nid(page);
+		view = vma->vm_private_data;
+		nodes[i] = view ? numapin_view_nid(view,
+						   linear_page_index(vma, addr)) :
+				  NUMA_NO_NODE;
+		if (nodes[i] == NUMA_NO_NODE) {
+			rc = -ENXIO;
+			break;
+		}
 	}
 	mmap_read_unlock(mm);
 	return rc;

@@ -6,11 +6,13 @@
  *   node.c	the nodes that have a device, as memory comes and goes
  *   sysfs.c	what a node device shows and lets root set
  *   ioctl.c	the ioctls of a node device
- *   region.c	pages of a region: all of them or none, found, freed
- *   folio.c	folios: allocated on the node, freed when nobody has them
+ *   region.c	pages of a region: all of them or none
+ *   view.c	what an address space sees of a region; its copies after fork()
+ *   alloc.c	a folio on a node, or the reason why there is none
+ *   folio.c	the end of folios: freed when nobody has them
  *   lists.c	free pages that the page allocator would not give
  *   limits.c	what a user and a node may have
- *   mapping.c	regions in address spaces: mmap, faults, LOCATE
+ *   mapping.c	regions in address spaces: mmap, faults, fork, LOCATE
  *   trace.h	tracepoints
  */
 #ifndef NUMAPIN_H
@@ -21,6 +23,8 @@
 #include <linux/list.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
 #include <linux/spinlock_types.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
@@ -32,6 +36,8 @@ struct class;
 struct device;
 struct file;
 struct inode;
+struct mm_struct;
+struct numapin_region;
 struct page;
 struct task_struct;
 struct user_struct;
@@ -57,6 +63,8 @@ struct user_struct;
  *             count against, with a reference
  * @reaper: Frees those that were let go of; pending while there are any
  * @failures: Refused allocations, by enum numapin_cause
+ * @failed_copies: Folios that were to be copied after fork() and could not be
+ * @failed_views: Views that could not be made, or not with all they were to have
  *
  * Lifetime: from when the node is first seen to have memory to module unload,
  * so that an open file need not hold it.
@@ -80,6 +88,8 @@ struct numapin_node {
 	struct list_head lingering;
 	struct delayed_work reaper;
 	atomic_long_t failures[NUMAPIN_NR_CAUSES];
+	atomic_long_t failed_copies;
+	atomic_long_t failed_views;
 } ____cacheline_aligned_in_smp;
 
 /**
@@ -95,6 +105,62 @@ enum numapin_region_state {
 };
 
 /**
+ * struct numapin_view - what an address space sees of a region
+ * @region: The region
+ * @mm: Whose view it is, for comparison alone; NULL: a shared region's, which
+ *      is everybody's, or a private one's that is not mapped yet
+ * @list: In @views of the region
+ * @nr_vmas: VMAs of @mm that show it
+ * @protected: Its VMAs have operations that learn of writes, since a fork()
+ * @written: Its VMAs may have writable entries in page tables
+ * @failed: It has not all it was to have, and thus nothing
+ * @lock: Guards who reads an entry of the tables against who replaces it
+ * @huge: Its huge pages
+ * @small: The pages after them
+ *
+ * The tables have the region's layout. An entry is NULL where a copy was not to
+ * be had. A folio of a private region is in the tables of one view or several;
+ * its struct numapin_share counts them, and it is writable in page tables only
+ * where it is in one.
+ *
+ * Lifetime: the first view is part of its region; others are made by fork() and
+ * end with their last VMA. Who has a VMA of the view has the view.
+ *
+ * Lock rules: @nr_vmas rises under the mmap lock of @mm, held for writing, and
+ * @protected and @failed change under it. Entries are replaced under the lock
+ * of the folio that was there, and @lock; they are read under either, or where
+ * nobody else can have a VMA of the view. @written is set by faults, and
+ * cleared at fork(), when none is under way.
+ */
+struct numapin_view {
+	struct numapin_region *region;
+	struct mm_struct *mm;
+	struct list_head list;
+	refcount_t nr_vmas;
+	bool protected;
+	bool written;
+	bool failed;
+	spinlock_t lock;	/* guards entries of the tables */
+	struct folio **huge;
+	struct page **small;
+};
+
+/**
+ * struct numapin_share - of a folio of a private region, in place of its lru
+ * @spares: Folios set aside for copies of it, by their @spares; one less than
+ *          @holders where the region reserves them, else none
+ * @holders: Views that have the folio
+ *
+ * The folio's private is the user that it counts against, with a reference, or
+ * NULL. Guarded by the folio's lock. The first word may not be odd: it is where
+ * tail pages have the address of their head.
+ */
+struct numapin_share {
+	struct folio *spares;
+	unsigned long holders;
+};
+
+/**
  * struct numapin_region - what an open file of a node device holds
  * @node: The node of its pages
  * @inode: Its own, unlike the device's: the file's f_mapping belongs to it, and
@@ -103,23 +169,27 @@ enum numapin_region_state {
  * @id: What it goes by in fdinfo and tracepoints: no other of its node has the
  *      same, ever
  * @user: Whose RLIMIT_MEMLOCK its pages count against, with a reference; NULL:
- *        nobody's
+ *        nobody's. Of a private region each folio has its own instead.
  * @nr_pages: Its length, in pages of PAGE_SIZE
- * @nr_huge: Its first huge pages cover that much of it: they come first, and
- *           a page of PAGE_SIZE never precedes one
- * @huge: The @nr_huge huge pages
- * @small: The pages after them
- * @nr_small: How many those are
+ * @flags: enum numapin_alloc_flags that it was made with
+ * @nr_huge: How many huge pages it has: they come first, and a page of PAGE_SIZE
+ *           never precedes one
+ * @nr_small: How many pages come after them
  * @nr_lingering: As it ends: how many of @nr_pages linger with the node
+ * @first: Its pages as they were made, as everybody sees them; if it is private,
+ *         as the first address space does that maps it
+ * @views_lock: Guards @views
+ * @views: If it is private: its views that are mapped
  *
  * Lifetime: from open to release of the file, which every mapping has a
  * reference to.
  *
  * Lock rules: no lock. @node, @inode and @id do not change. The task that moves
  * @state from EMPTY to FILLING owns the rest, alone, until it moves it on to
- * READY or back. When READY, nothing changes any more and anyone with a reference to
- * the file may read. A lock would have to be held both in mmap(), under
- * mmap_lock, and around ALLOC's reply, which may fault and take mmap_lock.
+ * READY or back. When READY, nothing changes any more but the views, and anyone
+ * with a reference to the file may read. A lock would have to be held both in
+ * mmap(), under mmap_lock, and around ALLOC's reply, which may fault and take
+ * mmap_lock. @views_lock nests inside mmap_lock, and folio locks do inside both.
  */
 struct numapin_region {
 	struct numapin_node *node;
@@ -127,12 +197,14 @@ struct numapin_region {
 	u64 id;
 	atomic_t state;
 	struct user_struct *user;
+	u32 flags;
 	unsigned long nr_pages;
 	unsigned long nr_huge;
 	unsigned long nr_small;
 	unsigned long nr_lingering;
-	struct folio **huge;
-	struct page **small;
+	struct numapin_view first;
+	struct mutex views_lock;	/* guards views */
+	struct list_head views;
 };
 
 /**
@@ -165,7 +237,35 @@ struct numapin_offer {
 	struct page *page;
 };
 
-#define NUMAPIN_ALLOC_FLAGS	(NUMAPIN_ALLOC_HUGE | NUMAPIN_ALLOC_NO_HUGE)
+/**
+ * enum numapin_fate - what becomes of a folio that is done with
+ * @NUMAPIN_FOLIO_FREE: It is the caller's to free and to let off the limits
+ * @NUMAPIN_FOLIO_LOST: Hardware failed on it; the caller lets it off the limits
+ * @NUMAPIN_FOLIO_LINGERS: Somebody else still has it, and it counts till then
+ */
+enum numapin_fate {
+	NUMAPIN_FOLIO_FREE,
+	NUMAPIN_FOLIO_LOST,
+	NUMAPIN_FOLIO_LINGERS,
+};
+
+#define NUMAPIN_ALLOC_FLAGS	(NUMAPIN_ALLOC_HUGE | NUMAPIN_ALLOC_NO_HUGE | \
+				 NUMAPIN_ALLOC_PRIVATE | NUMAPIN_ALLOC_RESERVE)
+
+/* For tables of pages. They too must not be answered by the OOM killer. */
+#define NUMAPIN_TABLE_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | \
+				 __GFP_NOWARN)
+
+/* Of a region: where its huge pages end and its small ones begin. */
+static inline pgoff_t numapin_first_small(const struct numapin_region *region)
+{
+	return region->nr_huge << HPAGE_PMD_ORDER;
+}
+
+static inline bool numapin_region_private(const struct numapin_region *region)
+{
+	return region->flags & NUMAPIN_ALLOC_PRIVATE;
+}
 
 /* node.c */
 struct numapin_node *numapin_node_find(int nid);
@@ -177,14 +277,26 @@ void numapin_nodes_exit(void);
 extern const struct attribute_group *numapin_groups[];
 
 /* limits.c */
-int numapin_charge(struct numapin_region *region, struct numapin_request *req);
+int numapin_charge(struct numapin_node *node, unsigned long nr_pages,
+		   struct numapin_request *req, struct user_struct **user);
 void numapin_uncharge(struct numapin_node *node, struct user_struct *user,
 		      unsigned long nr_pages);
 
+/* alloc.c */
+int numapin_refuse(struct numapin_request *req, int error,
+		   enum numapin_cause cause, u64 available);
+void numapin_count_refusal(const struct numapin_region *region,
+			   const struct numapin_request *req, int error);
+int numapin_request_check(int nid, struct numapin_request *req);
+struct folio *numapin_folio_alloc(int nid, unsigned int order, gfp_t gfp,
+				  u64 held, struct numapin_request *req);
+void *numapin_table_alloc(unsigned long nr, struct numapin_request *req);
+
 /* folio.c */
-struct folio *numapin_folio_alloc(int nid, unsigned int order, gfp_t gfp);
 bool numapin_folio_poisoned(struct folio *folio);
-bool numapin_folio_keep(struct numapin_region *region, struct folio *folio);
+enum numapin_fate numapin_folio_retire(struct numapin_node *node,
+				       struct folio *folio,
+				       struct user_struct *user);
 void numapin_folios_init(struct numapin_node *node);
 void numapin_folios_exit(struct numapin_node *node);
 
@@ -195,17 +307,30 @@ int numapin_lists_init(void);
 void numapin_lists_exit(void);
 
 /* region.c */
-int numapin_refuse(struct numapin_request *req, int error,
-		   enum numapin_cause cause, u64 available);
+void numapin_region_init(struct numapin_region *region,
+			 struct numapin_node *node, struct inode *inode);
 int numapin_region_fill(struct numapin_region *region,
 			struct numapin_request *req);
 void numapin_region_publish(struct numapin_region *region);
 void numapin_region_abandon(struct numapin_region *region);
 bool numapin_region_ready(const struct numapin_region *region);
-struct page *numapin_region_page(const struct numapin_region *region,
-				 pgoff_t index);
 u64 numapin_region_bytes(const struct numapin_region *region);
 u64 numapin_region_huge_bytes(const struct numapin_region *region);
+
+/* view.c */
+struct folio *numapin_view_folio(const struct numapin_view *view,
+				 pgoff_t index);
+struct folio *numapin_view_lock_folio(struct numapin_view *view, pgoff_t index,
+				      bool write, struct file *file);
+int numapin_view_nid(struct numapin_view *view, pgoff_t index);
+void numapin_view_begin(struct numapin_region *region);
+bool numapin_view_claim(struct numapin_view *view, struct mm_struct *mm);
+void numapin_view_unclaim(struct numapin_view *view);
+struct numapin_view *numapin_view_fork(struct numapin_view *parent,
+				       struct vm_area_struct *vma);
+void numapin_view_put(struct numapin_view *view);
+void numapin_view_end(struct numapin_view *view);
+void numapin_view_free_tables(struct numapin_view *view);
 
 /* mapping.c */
 int numapin_mmap(struct file *file, struct vm_area_struct *vma);

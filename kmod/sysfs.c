@@ -60,6 +60,24 @@ static ssize_t poisoned_bytes_show(struct device *dev,
 }
 static DEVICE_ATTR_RO(poisoned_bytes);
 
+static ssize_t failed_copies_show(struct device *dev,
+				  struct device_attribute *attr, char *buf)
+{
+	struct numapin_node *node = dev_get_drvdata(dev);
+
+	return sysfs_emit(buf, "%ld\n", atomic_long_read(&node->failed_copies));
+}
+static DEVICE_ATTR_RO(failed_copies);
+
+static ssize_t failed_views_show(struct device *dev,
+				 struct device_attribute *attr, char *buf)
+{
+	struct numapin_node *node = dev_get_drvdata(dev);
+
+	return sysfs_emit(buf, "%ld\n", atomic_long_read(&node->failed_views));
+}
+static DEVICE_ATTR_RO(failed_views);
+
 /* As cgroup's limits: bytes, rounded down to whole pages, or "max". */
 static ssize_t max_bytes_show(struct device *dev, struct device_attribute *attr,
 			      char *buf)
@@ -98,6 +116,8 @@ static struct attribute *node_attrs[] = {
 	&dev_attr_huge_bytes.attr,
 	&dev_attr_lingering_bytes.attr,
 	&dev_attr_poisoned_bytes.attr,
+	&dev_attr_failed_copies.attr,
+	&dev_attr_failed_views.attr,
 	&dev_attr_max_bytes.attr,
 	NULL,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints: a region made, mapped, faulted in, freed; and a refusal. A
+ * Tracepoints: a region made, mapped, faulted in, copied, freed; and a refusal. A
  * region goes by its node and the number that its fdinfo shows as numapin-region.
  */
 #undef TRACE_SYSTEM
@@ -139,6 +139,26 @@ TRACE_EVENT(numapin_fault,
 	TP_printk("node=%d region=%llu addr=%#lx page=%lu write=%d",
 		  __entry->node, __entry->region, __entry->addr,
 		  __entry->offset, __entry->write)
+);
+
+TRACE_EVENT(numapin_copy,
+	TP_PROTO(const struct numapin_region *region, pgoff_t offset,
+		 unsigned long bytes),
+	TP_ARGS(region, offset, bytes),
+	TP_STRUCT__entry(
+		__field(int, node)
+		__field(u64, region)
+		__field(pgoff_t, offset)
+		__field(unsigned long, bytes)
+	),
+	TP_fast_assign(
+		__entry->node = region->node->nid;
+		__entry->region = region->id;
+		__entry->offset = offset;
+		__entry->bytes = bytes;
+	),
+	TP_printk("node=%d region=%llu page=%lu bytes=%lu", __entry->node,
+		  __entry->region, __entry->offset, __entry->bytes)
 );
 
 #endif /* NUMAPIN_TRACE_H */

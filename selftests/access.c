@@ -4,30 +4,23 @@
  * processes', the kernel's and devices'. What they write is there, the page is
  * the same, and who holds on to a page after its region is gone has it alone.
  */
-#include <arpa/inet.h>
-#include <liburing.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <linux/userfaultfd.h>
-#include <net/if.h>
 #include <signal.h>
 #include <sys/ptrace.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <xdp/xsk.h>
 
 #include "kselftest_harness.h"
 
+#include "dma.h"
 #include "pressure.h"
 #include "region.h"
 
 /*
  * Where tests write: in a page of the first 2 MiB and in the last page, behind
- * the hammer's words. It is a disk's sector, at its alignment.
+ * the hammer's words, at a sector's alignment.
  */
-#define SPOT_BYTES ((size_t)512)
 #define SPOT_OFFSET (PAGE / 2)
 
 struct spots {
@@ -246,40 +239,6 @@ TEST_F(region, vmsplice)
  * Devices: the disk, past the page cache
  */
 
-/* The disk's sector that tests use, and two files of it */
-struct disk {
-	int direct;
-	int plain;
-};
-
-static struct disk open_disk(void)
-{
-	return (struct disk) {
-		.direct = open(DISK, O_RDWR | O_DIRECT | O_CLOEXEC),
-		.plain = open(DISK, O_RDWR | O_SYNC | O_CLOEXEC),
-	};
-}
-
-/* The device writes the region. */
-static int read_disk(void *arg, char *spot, const char *data)
-{
-	struct disk *disk = arg;
-
-	if (pwrite(disk->plain, data, SPOT_BYTES, 0) != SPOT_BYTES)
-		return errno;
-	return pread(disk->direct, spot, SPOT_BYTES, 0) == SPOT_BYTES ? 0 : errno;
-}
-
-/* The device reads the region. */
-static int write_disk(void *arg, const char *spot, char *data)
-{
-	struct disk *disk = arg;
-
-	if (pwrite(disk->direct, spot, SPOT_BYTES, 0) != SPOT_BYTES)
-		return errno;
-	return pread(disk->plain, data, SPOT_BYTES, 0) == SPOT_BYTES ? 0 : errno;
-}
-
 TEST_F(region, direct_io)
 {
 	const struct spots spots = spots_of(self->addr, variant->bytes);
@@ -295,60 +254,6 @@ TEST_F(region, direct_io)
 	error = read_and_look(spots, write_disk, &disk);
 	EXPECT_EQ(0, error);
 	REPORT("O_DIRECT write", "-", "%s", verdict(error));
-}
-
-struct fixed {
-	struct io_uring ring;
-	struct disk disk;
-};
-
-/* Does what is in the ring. An errno, or 0. */
-static int do_in_ring(struct io_uring *ring)
-{
-	struct io_uring_cqe *cqe;
-	int rc;
-
-	rc = io_uring_submit_and_wait(ring, 1);
-	if (rc < 0)
-		return -rc;
-	rc = io_uring_wait_cqe(ring, &cqe);
-	if (rc < 0)
-		return -rc;
-	rc = cqe->res;
-	io_uring_cqe_seen(ring, cqe);
-	return rc == SPOT_BYTES ? 0 : rc < 0 ? -rc : EIO;
-}
-
-static int read_fixed(void *arg, char *spot, const char *data)
-{
-	struct fixed *fixed = arg;
-
-	if (pwrite(fixed->disk.plain, data, SPOT_BYTES, 0) != SPOT_BYTES)
-		return errno;
-	io_uring_prep_read_fixed(io_uring_get_sqe(&fixed->ring), fixed->disk.direct, spot,
-				 SPOT_BYTES, 0, 0);
-	return do_in_ring(&fixed->ring);
-}
-
-static int write_fixed(void *arg, const char *spot, char *data)
-{
-	struct fixed *fixed = arg;
-
-	io_uring_prep_write_fixed(io_uring_get_sqe(&fixed->ring), fixed->disk.direct, spot,
-				  SPOT_BYTES, 0, 0);
-	return do_in_ring(&fixed->ring) ?:
-		pread(fixed->disk.plain, data, SPOT_BYTES, 0) == SPOT_BYTES ? 0 : errno;
-}
-
-/* Makes all of a range a buffer that the kernel keeps pinned. An errno, or 0. */
-static int fix(struct fixed *fixed, char *addr, size_t bytes)
-{
-	const struct iovec iov = { .iov_base = addr, .iov_len = bytes };
-	int rc = io_uring_queue_init(4, &fixed->ring, 0);
-
-	if (!rc)
-		rc = io_uring_register_buffers(&fixed->ring, &iov, 1);
-	return -rc;
 }
 
 /* 6.1 takes no memory of a device file. */
@@ -495,74 +400,6 @@ TEST_F(region, io_uring_outlives)
 	       reused);
 	io_uring_queue_exit(&fixed.ring);
 	EXPECT_TRUE(uncharged(charge));
-}
-
-/*
- * AF_XDP pins its buffers for long, on every kernel. Frames sent from them tell
- * what is there.
- */
-
-/* For experiments, and so for nobody else */
-#define ETHERTYPE 0x88b5
-
-struct xdp {
-	struct xsk_umem *umem;
-	struct xsk_socket *socket;
-	struct xsk_ring_prod fill, tx;
-	struct xsk_ring_cons comp;
-};
-
-/* Makes a range packet buffers for the loopback device. An errno, or 0. */
-static int open_xdp(struct xdp *xdp, char *addr, size_t bytes)
-{
-	const struct xsk_umem_config umem = {
-		.fill_size = 64, .comp_size = 64, .frame_size = PAGE,
-	};
-	const struct xsk_socket_config config = {
-		.tx_size = 64, .libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
-		.bind_flags = XDP_COPY,
-	};
-	int rc = xsk_umem__create(&xdp->umem, addr, bytes, &xdp->fill, &xdp->comp, &umem);
-
-	if (!rc)
-		rc = xsk_socket__create(&xdp->socket, "lo", 0, xdp->umem, NULL, &xdp->tx,
-					&config);
-	return -rc;
-}
-
-static void close_xdp(struct xdp *xdp)
-{
-	xsk_socket__delete(xdp->socket);
-	xsk_umem__delete(xdp->umem);
-}
-
-/* Sends SPOT_BYTES from an offset in the buffers. */
-static bool send_from(struct xdp *xdp, size_t offset)
-{
-	struct xdp_desc *desc;
-	__u32 i;
-
-	if (xsk_ring_prod__reserve(&xdp->tx, 1, &i) != 1)
-		return false;
-	desc = xsk_ring_prod__tx_desc(&xdp->tx, i);
-	desc->addr = offset;
-	desc->len = SPOT_BYTES;
-	xsk_ring_prod__submit(&xdp->tx, 1);
-	return !sendto(xsk_socket__fd(xdp->socket), NULL, 0, MSG_DONTWAIT, NULL, 0);
-}
-
-/* A socket that has what such frames hold; -1: none */
-static int packet_socket(void)
-{
-	const struct sockaddr_ll lo = {
-		.sll_family = AF_PACKET, .sll_protocol = htons(ETHERTYPE),
-		.sll_ifindex = if_nametoindex("lo"),
-	};
-	const struct timeval patience = { .tv_sec = 5 };
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETHERTYPE));
-
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	return bind(fd, (const struct sockaddr *)&lo, sizeof(lo)) ? -1 : fd;
 }
 
 TEST_F(region, xdp_outlives)

@@ -25,6 +25,15 @@
 #define PAGE ((size_t)4096)
 #define HUGE_PAGE (2 * MIB)
 
+/* Until a condition is true, for 20 s at most; whether it is. */
+#define SOON(condition) ({						\
+	int _tries = 1000;						\
+									\
+	while (!(condition) && --_tries)				\
+		usleep(20000);						\
+	_tries > 0;							\
+})
+
 static inline size_t whole_pages(size_t bytes)
 {
 	return (bytes + PAGE - 1) & ~(PAGE - 1);

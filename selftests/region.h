@@ -13,15 +13,6 @@
 #include "ordinary.h"
 #include "oracle.h"
 
-/* Until a condition is true, for 20 s at most; whether it is. */
-#define SOON(condition) ({						\
-	int _tries = 1000;						\
-									\
-	while (!(condition) && --_tries)				\
-		usleep(20000);						\
-	_tries > 0;							\
-})
-
 FIXTURE(region) {
 	int fd;
 	char *addr;

@@ -98,6 +98,8 @@
 enum numapin_alloc_flags {
 	NUMAPIN_ALLOC_HUGE	= 1 << 0,
 	NUMAPIN_ALLOC_NO_HUGE	= 1 << 1,
+	NUMAPIN_ALLOC_PRIVATE	= 1 << 2,
+	NUMAPIN_ALLOC_RESERVE	= 1 << 3,
 };
 
 /**
@@ -159,7 +161,7 @@ struct numapin_info {
 	__u32 out_abi_version;
 	__s32 out_node;
 	__u32 out_alloc_flags;
-	__u32 __reserved;
+	__u32 out_region_flags;
 	__aligned_u64 out_page_sizes;
 	__aligned_u64 out_length;
 	__aligned_u64 out_huge_bytes;

@@ -1,0 +1,593 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Views: what an address space sees of a region. A fork() gives the child a view
+ * with the same folios; whoever writes to one that is in several views gets a
+ * copy of it in his own.
+ */
+#include <linux/err.h>
+#include <linux/highmem.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/user.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "numapin.h"
+#include "trace.h"
+
+static_assert(sizeof(struct numapin_share) <= sizeof(struct list_head));
+
+static struct numapin_share *share_of(struct folio *folio)
+{
+	return (struct numapin_share *)&folio->lru;
+}
+
+/**
+ * numapin_view_folio - the folio of a page
+ * @view: The view
+ * @index: Which page of PAGE_SIZE
+ *
+ * Return: the folio, or NULL where there is none, or past the region's end.
+ */
+struct folio *numapin_view_folio(const struct numapin_view *view,
+				 pgoff_t index)
+{
+	const struct numapin_region *region = view->region;
+	pgoff_t first_small = numapin_first_small(region);
+	struct page *page;
+
+	if (index >= region->nr_pages)
+		return NULL;
+	if (index < first_small)
+		return READ_ONCE(view->huge[index >> HPAGE_PMD_ORDER]);
+	page = READ_ONCE(view->small[index - first_small]);
+	return page ? page_folio(page) : NULL;
+}
+
+/* Puts a folio, or NULL, where one of its size belongs. */
+static void set_folio(struct numapin_view *view, pgoff_t index,
+		      struct folio *folio)
+{
+	pgoff_t first_small = numapin_first_small(view->region);
+
+	spin_lock(&view->lock);
+	if (index < first_small)
+		view->huge[index >> HPAGE_PMD_ORDER] = folio;
+	else
+		view->small[index - first_small] = folio ? &folio->page : NULL;
+	spin_unlock(&view->lock);
+}
+
+/* How many pages are from one folio of the region to the next, at @index. */
+static unsigned long folio_pages_at(const struct numapin_region *region,
+				    pgoff_t index)
+{
+	return index < numapin_first_small(region) ? HPAGE_PMD_NR : 1;
+}
+
+/* Has a folio, as allocated, count against a user, whose reference it takes. */
+static void begin_share(struct folio *folio, struct user_struct *user)
+{
+	struct numapin_share *share = share_of(folio);
+
+	share->spares = NULL;
+	share->holders = 1;
+	folio->private = user;
+}
+
+/* Frees a folio that no view has, and lets it off the limits. */
+static void free_folio(struct numapin_node *node, struct folio *folio)
+{
+	struct user_struct *user = folio->private;
+	long nr = folio_nr_pages(folio);
+	enum numapin_fate fate;
+
+	if (folio_test_large(folio))
+		atomic_long_sub(nr, &node->huge_pages);
+	folio->private = NULL;
+	fate = numapin_folio_retire(node, folio, user);
+	if (fate == NUMAPIN_FOLIO_LINGERS) {
+		free_uid(user);
+		return;
+	}
+	if (fate == NUMAPIN_FOLIO_FREE)
+		folio_put(folio);
+	numapin_uncharge(node, user, nr);
+}
+
+/* A folio for a copy, counted against the caller's limits; or an ERR_PTR. */
+static struct folio *alloc_counted(const struct numapin_region *region,
+				   unsigned int order, struct file *file)
+{
+	struct numapin_request req = {
+		.file = file,
+		.length = PAGE_SIZE << order,
+		.flags = region->flags,
+	};
+	struct numapin_node *node = region->node;
+	struct user_struct *user;
+	struct folio *folio;
+	int rc;
+
+	rc = numapin_charge(node, 1UL << order, &req, &user);
+	if (rc)
+		goto err;
+	folio = numapin_folio_alloc(node->nid, order, 0, 0, &req);
+	if (IS_ERR(folio)) {
+		rc = PTR_ERR(folio);
+		numapin_uncharge(node, user, 1UL << order);
+		goto err;
+	}
+	begin_share(folio, user);
+	if (folio_test_large(folio))
+		atomic_long_add(1L << order, &node->huge_pages);
+	return folio;
+
+err:
+	numapin_count_refusal(region, &req, rc);
+	return ERR_PTR(rc);
+}
+
+static struct folio *take_spare(struct folio *folio)
+{
+	struct folio *spare = share_of(folio)->spares;
+
+	if (spare) {
+		share_of(folio)->spares = share_of(spare)->spares;
+		share_of(spare)->spares = NULL;
+	}
+	return spare;
+}
+
+static void add_spare(struct folio *folio, struct folio *spare)
+{
+	share_of(spare)->spares = share_of(folio)->spares;
+	share_of(folio)->spares = spare;
+}
+
+/* What was set aside for a copy of a folio, which is locked, or a new one. */
+static struct folio *get_spare(struct numapin_region *region,
+			       struct folio *folio, struct file *file)
+{
+	struct folio *spare = take_spare(folio);
+
+	return spare ? spare : alloc_counted(region, folio_order(folio), file);
+}
+
+/* Makes a folio the copy of another, which is locked. */
+static void copy_folio(struct numapin_region *region, struct folio *copy,
+		       struct folio *folio)
+{
+	long i, nr = folio_nr_pages(folio);
+
+	for (i = 0; i < nr; i++) {
+		copy_highpage(folio_page(copy, i), folio_page(folio, i));
+		cond_resched();
+	}
+	copy->index = folio->index;
+	trace_numapin_copy(region, copy->index, nr << PAGE_SHIFT);
+}
+
+static void count_failed_copy(struct numapin_node *node, int error)
+{
+	/* Who is being killed does not miss it. */
+	if (error != -EINTR)
+		atomic_long_inc(&node->failed_copies);
+}
+
+/* The folio of a page, with a reference; or NULL. */
+static struct folio *get_folio(struct numapin_view *view, pgoff_t index)
+{
+	struct folio *folio;
+
+	spin_lock(&view->lock);
+	folio = numapin_view_folio(view, index);
+	if (folio)
+		folio_get(folio);
+	spin_unlock(&view->lock);
+	return folio;
+}
+
+/* The same, locked, so that it stays the view's; or an ERR_PTR. */
+static struct folio *get_locked_folio(struct numapin_view *view, pgoff_t index)
+{
+	struct folio *folio;
+
+	while ((folio = get_folio(view, index))) {
+		if (folio_lock_killable(folio)) {
+			folio_put(folio);
+			return ERR_PTR(-EINTR);
+		}
+		if (folio == numapin_view_folio(view, index))
+			return folio;
+		folio_unlock(folio);
+		folio_put(folio);
+	}
+	return ERR_PTR(-EFAULT);
+}
+
+/* Puts a copy, locked and with a reference, in place of a locked folio. */
+static struct folio *replace(struct numapin_view *view, struct folio *folio,
+			     struct file *file)
+{
+	struct numapin_region *region = view->region;
+	struct folio *copy;
+	int rc;
+
+	if (numapin_folio_poisoned(folio)) {
+		rc = -EHWPOISON;
+		goto err;
+	}
+	copy = get_spare(region, folio, file);
+	if (IS_ERR(copy)) {
+		rc = PTR_ERR(copy);
+		goto err;
+	}
+	copy_folio(region, copy, folio);
+	folio_get(copy);
+	folio_lock(copy);
+	set_folio(view, copy->index, copy);
+	share_of(folio)->holders--;
+	/*
+	 * From all views, for want of a way to unmap it from one; who still has
+	 * the folio faults it in again.
+	 */
+	if (folio_mapped(folio))
+		unmap_mapping_pages(region->inode->i_mapping, folio->index,
+				    folio_nr_pages(folio), true);
+	return copy;
+
+err:
+	count_failed_copy(region->node, rc);
+	return ERR_PTR(rc);
+}
+
+/**
+ * numapin_view_lock_folio - the folio of a page, to be mapped
+ * @view: The view
+ * @index: Which page of PAGE_SIZE
+ * @write: Whether it is to be written: then it is the view's alone
+ * @file: The region's file
+ *
+ * While it is locked it stays the view's, and nobody else's if it was.
+ *
+ * Return: the folio, locked and with a reference; or an ERR_PTR.
+ */
+struct folio *numapin_view_lock_folio(struct numapin_view *view, pgoff_t index,
+				      bool write, struct file *file)
+{
+	struct folio *folio, *copy;
+
+	folio = get_locked_folio(view, index);
+	if (IS_ERR(folio) || !write)
+		return folio;
+	WRITE_ONCE(view->written, true);
+	if (share_of(folio)->holders == 1)
+		return folio;
+	copy = replace(view, folio, file);
+	folio_unlock(folio);
+	folio_put(folio);
+	return copy;
+}
+
+/**
+ * numapin_view_nid - the node of a page
+ * @view: The view
+ * @index: Which page of PAGE_SIZE
+ *
+ * Return: the node, or NUMA_NO_NODE where the view does not have the page.
+ */
+int numapin_view_nid(struct numapin_view *view, pgoff_t index)
+{
+	struct folio *folio;
+	int nid;
+
+	spin_lock(&view->lock);
+	folio = numapin_view_folio(view, index);
+	nid = folio ? folio_nid(folio) : NUMA_NO_NODE;
+	spin_unlock(&view->lock);
+	return nid;
+}
+
+/**
+ * numapin_view_begin - make a region's pages its first view's
+ * @region: The region, filled
+ */
+void numapin_view_begin(struct numapin_region *region)
+{
+	struct user_struct *user = region->user;
+	struct folio *folio;
+	pgoff_t index;
+
+	for (index = 0; index < region->nr_pages;
+	     index += folio_nr_pages(folio)) {
+		folio = numapin_view_folio(&region->first, index);
+		begin_share(folio, user ? get_uid(user) : NULL);
+		cond_resched();
+	}
+	/* Each has a reference of its own. */
+	free_uid(user);
+	region->user = NULL;
+}
+
+/**
+ * numapin_view_claim - let an address space have the first view
+ * @view: The view, of a region that has its pages
+ * @mm: The address space, which has one VMA of it from now
+ *
+ * Return: false where another has it, or had it.
+ */
+bool numapin_view_claim(struct numapin_view *view, struct mm_struct *mm)
+{
+	struct numapin_region *region = view->region;
+
+	if (cmpxchg(&view->mm, NULL, mm))
+		return false;
+	refcount_set(&view->nr_vmas, 1);
+	view->written = true;
+	mutex_lock(&region->views_lock);
+	list_add(&view->list, &region->views);
+	mutex_unlock(&region->views_lock);
+	return true;
+}
+
+/**
+ * numapin_view_unclaim - undo numapin_view_claim()
+ * @view: The view
+ */
+void numapin_view_unclaim(struct numapin_view *view)
+{
+	struct numapin_region *region = view->region;
+
+	mutex_lock(&region->views_lock);
+	list_del(&view->list);
+	mutex_unlock(&region->views_lock);
+	WRITE_ONCE(view->mm, NULL);
+}
+
+static bool alloc_tables(struct numapin_view *view)
+{
+	const struct numapin_region *region = view->region;
+	struct numapin_request req = { };
+
+	if (region->nr_huge) {
+		view->huge = numapin_table_alloc(region->nr_huge, &req);
+		if (!view->huge)
+			return false;
+	}
+	if (region->nr_small) {
+		view->small = numapin_table_alloc(region->nr_small, &req);
+		if (!view->small)
+			return false;
+	}
+	return true;
+}
+
+static struct numapin_view *create_view(struct numapin_region *region,
+					struct mm_struct *mm)
+{
+	struct numapin_view *view;
+
+	lockdep_assert_held(&region->views_lock);
+	view = kzalloc(sizeof(*view), NUMAPIN_TABLE_GFP);
+	if (!view)
+		return NULL;
+	view->region = region;
+	view->mm = mm;
+	view->protected = true;
+	refcount_set(&view->nr_vmas, 1);
+	spin_lock_init(&view->lock);
+	if (!alloc_tables(view)) {
+		numapin_view_free_tables(view);
+		kfree(view);
+		return NULL;
+	}
+	list_add(&view->list, &region->views);
+	return view;
+}
+
+/* The view of an address space that has one more VMA of it from now; or NULL. */
+static struct numapin_view *get_view(struct numapin_region *region,
+				     struct mm_struct *mm)
+{
+	struct numapin_view *view;
+
+	mutex_lock(&region->views_lock);
+	list_for_each_entry(view, &region->views, list) {
+		/* It may be on its way out, in a task whose mm is gone. */
+		if (view->mm == mm && refcount_inc_not_zero(&view->nr_vmas))
+			goto out;
+	}
+	view = create_view(region, mm);
+out:
+	mutex_unlock(&region->views_lock);
+	return view;
+}
+
+/* A child has its own of a pinned folio: a device may write to its parent's. */
+static int copy_pinned(struct numapin_view *child, struct folio *folio,
+		       struct file *file)
+{
+	struct folio *copy;
+
+	if (numapin_folio_poisoned(folio))
+		return -EHWPOISON;
+	copy = alloc_counted(child->region, folio_order(folio), file);
+	if (IS_ERR(copy))
+		return PTR_ERR(copy);
+	copy_folio(child->region, copy, folio);
+	set_folio(child, copy->index, copy);
+	return 0;
+}
+
+static int share_folio(struct numapin_view *child, struct folio *folio,
+		       struct file *file)
+{
+	struct folio *spare = NULL;
+
+	if (child->region->flags & NUMAPIN_ALLOC_RESERVE) {
+		spare = alloc_counted(child->region, folio_order(folio), file);
+		if (IS_ERR(spare))
+			return PTR_ERR(spare);
+	}
+	folio_lock(folio);
+	if (spare)
+		add_spare(folio, spare);
+	share_of(folio)->holders++;
+	folio_unlock(folio);
+	set_folio(child, folio->index, folio);
+	return 0;
+}
+
+/* Gives a child a folio that its parent has, or a copy of it. */
+static int give_folio(struct numapin_view *child, struct folio *folio,
+		      struct file *file)
+{
+	int rc;
+
+	if (!folio_maybe_dma_pinned(folio))
+		return share_folio(child, folio, file);
+	rc = copy_pinned(child, folio, file);
+	if (rc)
+		count_failed_copy(child->region->node, rc);
+	/* It is missed when it is accessed; with a reserve, nothing may be. */
+	return child->region->flags & NUMAPIN_ALLOC_RESERVE ? rc : 0;
+}
+
+/* Gives a child what its parent has of pages, but for what it has already. */
+static int share_folios(const struct numapin_view *parent,
+			struct numapin_view *child, pgoff_t index,
+			unsigned long nr, struct file *file)
+{
+	pgoff_t end = index + nr;
+	struct folio *folio;
+	int rc;
+
+	/* Nobody has a VMA of either in use now: entries stay what they are. */
+	while (index < end) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		folio = numapin_view_folio(parent, index);
+		if (folio && !numapin_view_folio(child, index)) {
+			rc = give_folio(child, folio, file);
+			if (rc)
+				return rc;
+		}
+		nr = folio_pages_at(parent->region, index);
+		index = ALIGN_DOWN(index, nr) + nr;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* A view lets go of a folio, and of what was set aside for copying it. */
+static void let_go(struct numapin_node *node, struct folio *folio)
+{
+	struct folio *spare;
+	bool last;
+
+	folio_lock(folio);
+	last = !--share_of(folio)->holders;
+	spare = take_spare(folio);
+	folio_unlock(folio);
+	if (spare)
+		free_folio(node, spare);
+	if (last)
+		free_folio(node, folio);
+}
+
+static void let_go_of_all(struct numapin_view *view)
+{
+	struct numapin_region *region = view->region;
+	struct folio *folio;
+	pgoff_t index;
+
+	for (index = 0; index < region->nr_pages;
+	     index += folio_pages_at(region, index)) {
+		folio = numapin_view_folio(view, index);
+		if (!folio)
+			continue;
+		set_folio(view, index, NULL);
+		let_go(region->node, folio);
+		cond_resched();
+	}
+}
+
+/**
+ * numapin_view_fork - the view of a child, of what a VMA shows
+ * @parent: The parent's view, of which no page is mapped writable
+ * @vma: The child's VMA
+ *
+ * Called under the mmap locks of both, held for writing.
+ *
+ * Return: the view; NULL where none can be made, which is counted.
+ */
+struct numapin_view *numapin_view_fork(struct numapin_view *parent,
+				       struct vm_area_struct *vma)
+{
+	struct numapin_region *region = parent->region;
+	struct numapin_view *child;
+
+	mmap_assert_write_locked(parent->mm);
+	mmap_assert_write_locked(vma->vm_mm);
+	child = get_view(region, vma->vm_mm);
+	if (!child) {
+		atomic_long_inc(&region->node->failed_views);
+		return NULL;
+	}
+	if (child->failed)
+		return child;
+	if (share_folios(parent, child, vma->vm_pgoff, vma_pages(vma),
+			 vma->vm_file)) {
+		child->failed = true;
+		let_go_of_all(child);
+		atomic_long_inc(&region->node->failed_views);
+	}
+	return child;
+}
+
+/**
+ * numapin_view_free_tables - free the tables, but nothing that is in them
+ * @view: The view
+ */
+void numapin_view_free_tables(struct numapin_view *view)
+{
+	kvfree(view->huge);
+	kvfree(view->small);
+	view->huge = NULL;
+	view->small = NULL;
+}
+
+/**
+ * numapin_view_end - let go of what a private region's view has, if anything
+ * @view: The view, which no VMA shows
+ */
+void numapin_view_end(struct numapin_view *view)
+{
+	/* The first view's may have ended before its region does. */
+	if (!view->huge && !view->small)
+		return;
+	let_go_of_all(view);
+	numapin_view_free_tables(view);
+}
+
+/**
+ * numapin_view_put - a VMA does not show a view any more
+ * @view: The view, which ends with its last one
+ */
+void numapin_view_put(struct numapin_view *view)
+{
+	struct numapin_region *region = view->region;
+
+	if (!refcount_dec_and_test(&view->nr_vmas))
+		return;
+	mutex_lock(&region->views_lock);
+	list_del(&view->list);
+	mutex_unlock(&region->views_lock);
+	numapin_view_end(view);
+	if (view != &region->first)
+		kfree(view);
+}
