@@ -86,19 +86,49 @@ TEST_F(absent, bound_takes_no_fault_on_first_touch)
 	EXPECT_EQ(0, free_numa_memory(addr, 8 * MIB));
 }
 
-TEST_F(absent, bound_is_private)
+/* What a child writes to memory of the node, as its parent then sees it */
+static char written_by_child(char *addr)
 {
-	char *addr = allocate_on_node(0, PAGE);
-	int status;
-	pid_t pid = fork();
+	const pid_t pid = fork();
 
 	if (!pid) {
 		addr[0] = 'c';
 		_exit(0);
 	}
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(0, addr[0]);
+	waitpid(pid, NULL, 0);
+	return addr[0];
+}
+
+static void check_fork(struct __test_metadata *_metadata, const char *backend, int outcome)
+{
+	struct numapin_receipt receipt;
+	char *addr;
+
+	setenv("NUMAPIN_BACKEND", backend, 1);
+	addr = numapin_alloc(0, PAGE, 0, &receipt);
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(outcome, receipt.outcome);
+	EXPECT_EQ(0, receipt.shared);
+	EXPECT_EQ(0, written_by_child(addr));
 	EXPECT_EQ(0, free_numa_memory(addr, PAGE));
+
+	addr = numapin_alloc(0, PAGE, NUMAPIN_SHARED, &receipt);
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(outcome, receipt.outcome);
+	EXPECT_EQ(1, receipt.shared);
+	EXPECT_EQ('c', written_by_child(addr));
+	EXPECT_EQ(0, free_numa_memory(addr, PAGE));
+
+	EXPECT_EQ(NULL, numapin_alloc(0, PAGE, NUMAPIN_RESERVE, &receipt));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+	EXPECT_EQ(NUMAPIN_REASON_NO_RESERVE, receipt.reason);
+	unsetenv("NUMAPIN_BACKEND");
+}
+
+TEST_F(absent, fork)
+{
+	check_fork(_metadata, "mbind", NUMAPIN_BOUND);
+	check_fork(_metadata, "none", NUMAPIN_UNBOUND);
 }
 
 TEST_F(absent, too_large)

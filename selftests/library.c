@@ -17,6 +17,7 @@
 #include "oracle.h"
 #include "pressure.h"
 #include "seccomp.h"
+#include "worker.h"
 
 FIXTURE(pinned) {
 	struct numapin_receipt receipt;
@@ -94,7 +95,8 @@ TEST(bad_arguments)
 		{ 1, 0, 0, EINVAL, "size is 0" },
 		{ -1, PAGE, 0, EINVAL, "negative" },
 		{ INT32_MIN, PAGE, 0, EINVAL, "negative" },
-		{ 1, PAGE, 1u << 3, EINVAL, "unknown flag" },
+		{ 1, PAGE, 1u << 5, EINVAL, "unknown flag" },
+		{ 1, PAGE, NUMAPIN_SHARED | NUMAPIN_RESERVE, EINVAL, "exclude each other" },
 		{ 1, PAGE, 1u << 31, EINVAL, "unknown flag" },
 		{ 1, HUGE_PAGE, NUMAPIN_HUGE | NUMAPIN_NO_HUGE, EINVAL, "exclude" },
 		{ 1, HUGE_PAGE + 1, NUMAPIN_HUGE, EINVAL, "multiple of 2 MiB" },
@@ -373,28 +375,62 @@ TEST(no_descriptor_left)
 	EXPECT_EQ(NUMAPIN_REASON_NONE, receipt.reason);
 }
 
-/* As the header says, for now: shared with children. */
-TEST(fork_shares_memory)
+/* What parent and child see of each other's writes, and that each frees its own */
+static void check_fork(struct __test_metadata *_metadata, unsigned int flags)
 {
-	char *addr = allocate_on_node(1, HUGE_PAGE);
-	int status;
-	pid_t pid;
+	const bool shared = flags & NUMAPIN_SHARED;
+	struct numapin_receipt receipt;
+	char *addr = numapin_alloc(1, HUGE_PAGE, flags, &receipt);
+	struct worker child;
 
 	ASSERT_NE(NULL, addr);
-	pid = fork();
-	if (!pid) {
+	EXPECT_EQ(NUMAPIN_PINNED, receipt.outcome);
+	EXPECT_EQ(shared, receipt.shared);
+	addr[0] = 'p';
+	ASSERT_TRUE(worker_fork(&child));
+	if (!child.pid) {
 		void *own = allocate_on_node(0, PAGE);
+		bool ok = own && !free_numa_memory(own, PAGE) && addr[0] == 'p';
 
 		addr[0] = 'c';
-		/* The child's library works, and frees for the child alone. */
-		_exit(!(own && !free_numa_memory(own, PAGE) &&
-			!free_numa_memory(addr, HUGE_PAGE)));
+		addr[PAGE] = 'c';
+		hand_over(&child);
+		take_over(&child);
+		ok = ok && addr[0] == (shared ? 'P' : 'c') && addr[PAGE] == 'c';
+		/* What is not touched yet is found nowhere by move_pages(). */
+		ok = ok && all_zero(addr + 2 * PAGE, HUGE_PAGE - 2 * PAGE);
+		ok = ok && !pages_elsewhere(addr, HUGE_PAGE, 1);
+		_exit(!(ok && !free_numa_memory(addr, HUGE_PAGE)));
 	}
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(0, status);
-	EXPECT_EQ('c', addr[0]);
+	ASSERT_TRUE(take_over(&child));
+	EXPECT_EQ(shared ? 'c' : 'p', addr[0]);
+	EXPECT_EQ(shared ? 'c' : 0, addr[PAGE]);
+	addr[0] = 'P';
+	hand_over(&child);
+	EXPECT_EQ(0, worker_wait(&child));
+	EXPECT_EQ('P', addr[0]);
+	EXPECT_TRUE(all_zero(addr + 2 * PAGE, HUGE_PAGE - 2 * PAGE));
+	EXPECT_EQ(0, pages_elsewhere(addr, HUGE_PAGE, 1));
 	EXPECT_EQ(0, free_numa_memory(addr, HUGE_PAGE));
 	EXPECT_TRUE(nothing_left());
+}
+
+TEST(fork_is_private)
+{
+	check_fork(_metadata, 0);
+	check_fork(_metadata, NUMAPIN_NO_HUGE);
+}
+
+TEST(fork_of_shared_memory)
+{
+	check_fork(_metadata, NUMAPIN_SHARED);
+	check_fork(_metadata, NUMAPIN_SHARED | NUMAPIN_NO_HUGE);
+}
+
+TEST(fork_with_a_reserve)
+{
+	check_fork(_metadata, NUMAPIN_RESERVE);
+	check_fork(_metadata, NUMAPIN_RESERVE | NUMAPIN_HUGE);
 }
 
 static void *allocate_much(void *arg)

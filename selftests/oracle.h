@@ -39,24 +39,45 @@ static inline size_t whole_pages(size_t bytes)
 	return (bytes + PAGE - 1) & ~(PAGE - 1);
 }
 
-/* How many pages of a range move_pages(2) says are not on @node; -1 on error. */
-static inline long pages_elsewhere(const void *addr, size_t bytes, int node)
+/* What move_pages(2) says of each page of a range, to be freed; NULL on error. */
+static inline int *nodes_of(const void *addr, size_t bytes)
 {
 	const size_t count = whole_pages(bytes) / PAGE;
 	void **pages = calloc(count, sizeof(*pages));
 	int *nodes = calloc(count, sizeof(*nodes));
-	long elsewhere = -1;
 
 	for (size_t i = 0; pages && i < count; i++)
 		pages[i] = (char *)addr + i * PAGE;
-	if (pages && nodes && !numa_move_pages(0, count, pages, NULL, nodes, 0)) {
-		elsewhere = 0;
-		for (size_t i = 0; i < count; i++)
-			elsewhere += nodes[i] != node;
+	if (!pages || !nodes || numa_move_pages(0, count, pages, NULL, nodes, 0)) {
+		free(nodes);
+		nodes = NULL;
 	}
 	free(pages);
+	return nodes;
+}
+
+/* How many pages of a range it says are not on @node; -1 on error. */
+static inline long pages_elsewhere(const void *addr, size_t bytes, int node)
+{
+	int *nodes = nodes_of(addr, bytes);
+	long elsewhere = nodes ? 0 : -1;
+
+	for (size_t i = 0; nodes && i < whole_pages(bytes) / PAGE; i++)
+		elsewhere += nodes[i] != node;
 	free(nodes);
 	return elsewhere;
+}
+
+/* The same, but for pages that the process's page tables do not have now */
+static inline long pages_on_other_nodes(const void *addr, size_t bytes, int node)
+{
+	int *nodes = nodes_of(addr, bytes);
+	long others = nodes ? 0 : -1;
+
+	for (size_t i = 0; nodes && i < whole_pages(bytes) / PAGE; i++)
+		others += nodes[i] != node && nodes[i] != -ENOENT;
+	free(nodes);
+	return others;
 }
 
 /* Reads @count 64-bit entries of a file of such, from @index. */

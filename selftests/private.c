@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
@@ -899,7 +900,7 @@ FIXTURE_TEARDOWN(reserve)
 {
 	EXPECT_TRUE(set_budget(1, "max"));
 	munmap(self->addr, self->bytes);
-	EXPECT_EQ(0, counter(1, "bytes"));
+	EXPECT_TRUE(SOON(!counter(1, "bytes")));
 	EXPECT_EQ(0, counter(1, "huge_bytes"));
 	close(self->fd);
 	EXPECT_TRUE(nothing_left());
@@ -975,6 +976,156 @@ TEST_F(reserve, that_is_not_to_be_had)
 	EXPECT_EQ(self->bytes, counter(1, "bytes"));
 	hand_over(&child);
 	EXPECT_EQ(0, worker_wait(&child));
+}
+
+/*
+ * Everybody writing at once: a parent in two threads, its children, and theirs.
+ */
+
+#define FIELD_BYTES (4 * HUGE_PAGE + 64 * PAGE)
+#define FIELD_PAGES (FIELD_BYTES / PAGE)
+
+/* A private region, and in memory of malloc()'s kind what is in each page of it */
+struct field {
+	int fd;
+	char *addr;
+	uint32_t *versions;
+};
+
+static bool begin_field(struct field *field, uint32_t flags)
+{
+	field->addr = map_private_region(&field->fd, FIELD_BYTES, flags);
+	field->versions = calloc(FIELD_PAGES, sizeof(*field->versions));
+	return field->addr != MAP_FAILED && field->versions;
+}
+
+static void end_field(struct field *field)
+{
+	munmap(field->addr, FIELD_BYTES);
+	free(field->versions);
+	close(field->fd);
+}
+
+/* The page's next version, in words at its start, its middle and its end */
+static void write_page(const struct field *field, size_t page)
+{
+	volatile uint32_t *words = (uint32_t *)(field->addr + page * PAGE);
+	const uint32_t version = ++field->versions[page];
+
+	words[0] = words[500] = words[1023] = version;
+}
+
+static void write_some(const struct field *field, unsigned int *seed, int parity)
+{
+	for (int i = 0; i < 100; i++)
+		write_page(field, rand_r(seed) % (FIELD_PAGES / 2) * 2 + parity);
+}
+
+/* How many of the even pages are not as this process knows that it wrote them */
+static long wrong_pages(const struct field *field)
+{
+	long wrong = 0;
+
+	for (size_t page = 0; page < FIELD_PAGES; page += 2) {
+		const volatile uint32_t *words = (uint32_t *)(field->addr + page * PAGE);
+		const uint32_t version = field->versions[page];
+
+		wrong += words[0] != version || words[500] != version || words[1023] != version;
+	}
+	return wrong;
+}
+
+/* Of the odd ones: a parent's other thread may write them, of a child nobody. */
+static uint64_t sum_of_odd_pages(const struct field *field)
+{
+	uint64_t sum = 0;
+
+	for (size_t page = 1; page < FIELD_PAGES; page += 2)
+		sum = sum * 31 + *(const volatile uint32_t *)(field->addr + page * PAGE);
+	return sum;
+}
+
+static atomic_bool stop_writing;
+
+static void *write_odd_pages(void *arg)
+{
+	struct field *fields = arg;
+	unsigned int seed = 1;
+
+	while (!stop_writing)
+		write_some(&fields[rand_r(&seed) % 2], &seed, 1);
+	return NULL;
+}
+
+/* A child: what it was born with stays, but for what it writes. */
+static int be_descendant(struct field *fields, unsigned int seed, int depth)
+{
+	uint64_t sums[2];
+	int status = 0;
+	pid_t pid = -1;
+
+	for (int f = 0; f < 2; f++) {
+		if (wrong_pages(&fields[f]))
+			return 1;
+		sums[f] = sum_of_odd_pages(&fields[f]);
+	}
+	for (int round = rand_r(&seed) % 8; round >= 0; round--) {
+		write_some(&fields[round % 2], &seed, 0);
+		if (round == 2 && depth < 3) {
+			pid = fork();
+			if (!pid)
+				_exit(be_descendant(fields, seed + 1, depth + 1));
+		}
+	}
+	for (int f = 0; f < 2; f++) {
+		if (wrong_pages(&fields[f]))
+			return 2;
+		if (sums[f] != sum_of_odd_pages(&fields[f]))
+			return 3;
+		if (pages_on_other_nodes(fields[f].addr, FIELD_BYTES, 1))
+			return 4;
+	}
+	if (pid > 0 && rand_r(&seed) % 2)
+		waitpid(pid, &status, 0);
+	return status ? 5 : 0;
+}
+
+TEST_F_TIMEOUT(reserve, written_by_all_at_once, 120)
+{
+	const int seconds = may_fill_nodes() ? 60 : 5;
+	const time_t end = time(NULL) + seconds;
+	int forks = 0, living = 0, status;
+	struct field fields[2];
+	unsigned int seed = 2;
+	pthread_t other;
+
+	ASSERT_TRUE(begin_field(&fields[0], variant->flags));
+	ASSERT_TRUE(begin_field(&fields[1], variant->flags | NUMAPIN_ALLOC_RESERVE));
+	ASSERT_EQ(0, pthread_create(&other, NULL, write_odd_pages, fields));
+	while (time(NULL) < end) {
+		write_some(&fields[rand_r(&seed) % 2], &seed, 0);
+		while (living && waitpid(-1, &status, living < 4 ? WNOHANG : 0) > 0) {
+			ASSERT_EQ(0, status);
+			living--;
+		}
+		if (!fork())
+			_exit(be_descendant(fields, forks, 0));
+		forks++;
+		living++;
+	}
+	for (; living; living--) {
+		wait(&status);
+		EXPECT_EQ(0, status);
+	}
+	stop_writing = true;
+	pthread_join(other, NULL);
+	EXPECT_LT(seconds, forks);
+	for (int f = 0; f < 2; f++) {
+		EXPECT_EQ(0, wrong_pages(&fields[f]));
+		EXPECT_EQ(0, pages_on_other_nodes(fields[f].addr, FIELD_BYTES, 1));
+		end_field(&fields[f]);
+	}
+	TH_LOG("%d forks", forks);
 }
 
 TEST_HARNESS_MAIN

@@ -56,7 +56,8 @@ TEST_F(device, info)
 	ASSERT_EQ(0, ioctl(self->fd, NUMAPIN_IOCTL_INFO, &info));
 	EXPECT_EQ(NUMAPIN_ABI_VERSION, info.out_abi_version);
 	EXPECT_EQ(1, info.out_node);
-	EXPECT_EQ(NUMAPIN_ALLOC_HUGE | NUMAPIN_ALLOC_NO_HUGE, info.out_alloc_flags);
+	EXPECT_EQ(NUMAPIN_ALLOC_HUGE | NUMAPIN_ALLOC_NO_HUGE | NUMAPIN_ALLOC_PRIVATE |
+		  NUMAPIN_ALLOC_RESERVE, info.out_alloc_flags);
 	EXPECT_EQ(PAGE | HUGE_PAGE, info.out_page_sizes);
 	EXPECT_EQ(0, info.out_length);
 	EXPECT_EQ(0, info.out_huge_bytes);

@@ -10,7 +10,8 @@
 
 #include "internal.h"
 
-#define FLAGS	(NUMAPIN_STRICT | NUMAPIN_HUGE | NUMAPIN_NO_HUGE)
+#define FLAGS	(NUMAPIN_STRICT | NUMAPIN_HUGE | NUMAPIN_NO_HUGE | NUMAPIN_SHARED | \
+		 NUMAPIN_RESERVE)
 #define HUGE_SIZE ((size_t)2 << 20)
 
 /* From the firmest outcome to the weakest: the next is tried where one is absent. */
@@ -45,6 +46,8 @@ static bool understand(struct allocation *alloc, size_t size)
 		return misuse("there is an unknown flag");
 	if ((alloc->flags & NUMAPIN_HUGE) && (alloc->flags & NUMAPIN_NO_HUGE))
 		return misuse("NUMAPIN_HUGE and NUMAPIN_NO_HUGE exclude each other");
+	if ((alloc->flags & NUMAPIN_SHARED) && (alloc->flags & NUMAPIN_RESERVE))
+		return misuse("NUMAPIN_SHARED and NUMAPIN_RESERVE exclude each other");
 	if ((alloc->flags & NUMAPIN_HUGE) && size % HUGE_SIZE)
 		return misuse("NUMAPIN_HUGE with a size that is no multiple of 2 MiB");
 
@@ -121,6 +124,7 @@ static void write_receipt(struct numapin_receipt *receipt, const struct allocati
 	receipt->reason = alloc->reason;
 	if (backend) {
 		receipt->outcome = backend->outcome;
+		receipt->shared = !!(alloc->flags & NUMAPIN_SHARED);
 		receipt->bytes = alloc->bytes;
 		receipt->huge_bytes = alloc->huge_bytes;
 	} else {

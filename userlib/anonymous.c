@@ -15,10 +15,14 @@
 /* Maps memory that has no pages yet. */
 enum verdict map_anonymous(struct allocation *alloc)
 {
+	const int sharing = alloc->flags & NUMAPIN_SHARED ? MAP_SHARED : MAP_PRIVATE;
+
 	if (alloc->flags & NUMAPIN_HUGE)
 		return decline(alloc, REFUSED, EOPNOTSUPP, NUMAPIN_REASON_NO_HUGE_PROMISE);
+	if (alloc->flags & NUMAPIN_RESERVE)
+		return decline(alloc, REFUSED, EOPNOTSUPP, NUMAPIN_REASON_NO_RESERVE);
 	alloc->addr = mmap(NULL, alloc->bytes, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			   sharing | MAP_ANONYMOUS, -1, 0);
 	if (alloc->addr == MAP_FAILED)
 		return decline(alloc, REFUSED, ENOMEM, NUMAPIN_REASON_NO_MEMORY);
 	/* Advice: on a system without huge pages it fails, and nothing is lost. */

@@ -67,7 +67,9 @@ static enum numapin_reason reason_of(unsigned int cause)
 static unsigned int alloc_flags(unsigned int flags)
 {
 	return (flags & NUMAPIN_HUGE ? NUMAPIN_ALLOC_HUGE : 0) |
-	       (flags & NUMAPIN_NO_HUGE ? NUMAPIN_ALLOC_NO_HUGE : 0);
+	       (flags & NUMAPIN_NO_HUGE ? NUMAPIN_ALLOC_NO_HUGE : 0) |
+	       (flags & NUMAPIN_SHARED ? 0 : NUMAPIN_ALLOC_PRIVATE) |
+	       (flags & NUMAPIN_RESERVE ? NUMAPIN_ALLOC_RESERVE : 0);
 }
 
 static size_t memlock_limit(void)
@@ -81,8 +83,8 @@ static size_t memlock_limit(void)
 static enum verdict judge_alloc(struct allocation *alloc, const struct numapin_alloc *reply,
 				int error)
 {
-	/* Something else has the device's name. */
-	if (error == ENOTTY)
+	/* Something else has the device's name; or a module that knows less flags. */
+	if (error == ENOTTY || error == EINVAL)
 		return decline(alloc, ABSENT, ENODEV, NUMAPIN_REASON_NO_MODULE);
 	if (reply->out_cause == NUMAPIN_CAUSE_ONLY_MOVABLE)
 		return decline(alloc, ABSENT, error, NUMAPIN_REASON_ONLY_MOVABLE);

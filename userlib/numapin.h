@@ -15,8 +15,21 @@
  * has no memory that can be pinned. Where it is there and refuses for lack of
  * memory or for a limit, that is the answer.
  *
- * Memory from the module is shared: after fork() parent and child see each
- * other's writes. The other two are private to each, as malloc's is.
+ * Memory is the process's own, as malloc's is: after fork() parent and child
+ * each have it as it was then, and neither sees what the other writes. What is
+ * written first after a fork is copied, on the node, a 2 MiB page or a 4 KiB
+ * page at a time. Threads share it, execve() drops it, and each process frees
+ * its own. With NUMAPIN_SHARED it is one for all who inherit it.
+ *
+ *                            as it is            with NUMAPIN_SHARED
+ *   threads, vfork()         the same memory     the same memory
+ *   parent and child         each its own        the same memory
+ *   after execve()           none                none
+ *   freed by one of them     the others keep it  the others keep it
+ *
+ * A copy of PINNED memory that the node or a limit does not give is SIGBUS for
+ * who writes; NUMAPIN_RESERVE sets memory aside at fork(), so that none fails.
+ * A copy of BOUND or UNBOUND memory is the kernel's: OOM kill, if there is none.
  *
  * Environment, read at each allocation:
  *
@@ -56,12 +69,18 @@ enum numapin_outcome {
  * @NUMAPIN_STRICT: Fail rather than return UNBOUND memory.
  * @NUMAPIN_HUGE: 2 MiB pages only, or fail. Only the module can promise it.
  *                The size must be a multiple of 2 MiB.
- * @NUMAPIN_NO_HUGE: 4 KiB pages only.
+ * @NUMAPIN_NO_HUGE: 4 KiB pages only; copies after fork() are as fine.
+ * @NUMAPIN_SHARED: Shared with children after fork(), and not private to each.
+ * @NUMAPIN_RESERVE: At each fork(), memory is set aside for all that may be
+ *                   copied, or the child is without this memory (SIGBUS). Only
+ *                   the module can promise it. Not with NUMAPIN_SHARED.
  */
 enum numapin_flags {
 	NUMAPIN_STRICT	= 1 << 0,
 	NUMAPIN_HUGE	= 1 << 1,
 	NUMAPIN_NO_HUGE	= 1 << 2,
+	NUMAPIN_SHARED	= 1 << 3,
+	NUMAPIN_RESERVE	= 1 << 4,
 };
 
 /**
@@ -94,6 +113,7 @@ enum numapin_flags {
  *                         that the module gives of the node.
  * @NUMAPIN_REASON_ONLY_MOVABLE: EOPNOTSUPP: the node has only memory that can
  *                               be moved (ZONE_MOVABLE), none to pin.
+ * @NUMAPIN_REASON_NO_RESERVE: EOPNOTSUPP: NUMAPIN_RESERVE without the module.
  */
 enum numapin_reason {
 	NUMAPIN_REASON_NONE		= 0,
@@ -115,6 +135,7 @@ enum numapin_reason {
 	NUMAPIN_REASON_MEMLOCK		= 16,
 	NUMAPIN_REASON_BUDGET		= 17,
 	NUMAPIN_REASON_ONLY_MOVABLE	= 18,
+	NUMAPIN_REASON_NO_RESERVE	= 19,
 };
 
 /**
@@ -122,7 +143,7 @@ enum numapin_reason {
  * @node: The node that was asked for
  * @outcome: enum numapin_outcome, 0 where the allocation failed
  * @reason: Why it is less than PINNED, or failed: enum numapin_reason
- * @reserved: Not used yet; 0
+ * @shared: 1 where it is shared with children after fork(), else 0
  * @bytes: The size in whole pages, 0 where the allocation failed
  * @huge_bytes: How many of @bytes are known to be on 2 MiB pages: none where
  *              the outcome is not PINNED
@@ -134,7 +155,7 @@ struct numapin_receipt {
 	int node;
 	int outcome;
 	int reason;
-	int reserved;
+	int shared;
 	size_t bytes;
 	size_t huge_bytes;
 	size_t available;
@@ -179,7 +200,8 @@ int free_numa_memory(void *ptr, size_t size);
  * with numapin_error() to say it in words:
  *  EINVAL: @node is negative; @size is 0, or no multiple of 2 MiB with
  *          NUMAPIN_HUGE; @flags has unknown ones, or both NUMAPIN_HUGE and
- *          NUMAPIN_NO_HUGE; or NUMAPIN_BACKEND names no backend.
+ *          NUMAPIN_NO_HUGE, or both NUMAPIN_SHARED and NUMAPIN_RESERVE; or
+ *          NUMAPIN_BACKEND names no backend.
  *  EMFILE, ENFILE: there is no descriptor left to open the device.
  *  Else as enum numapin_reason says of the receipt's reason.
  */

@@ -71,6 +71,9 @@ static void describe(char *words, const struct allocation *alloc, enum numapin_r
 	case NUMAPIN_REASON_NO_HUGE_PROMISE:
 		SAY("node %d: only the module can promise 2 MiB pages", node);
 		break;
+	case NUMAPIN_REASON_NO_RESERVE:
+		SAY("node %d: only the module can set memory aside for copies", node);
+		break;
 	case NUMAPIN_REASON_FORCED:
 		SAY("node %d: NUMAPIN_BACKEND leaves out the module", node);
 		break;

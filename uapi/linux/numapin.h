@@ -11,8 +11,35 @@
  * region, returns. The pages stay on the node until the region ends, which is
  * when the last mapping and the last descriptor of the file are gone.
  *
- * Regions are shared memory: mappings in one process or in several, a parent's
- * and a child's after fork() among them, see each other's writes.
+ * A region is shared memory: mappings in one process or in several, a parent's
+ * and a child's after fork() among them, see each other's writes. Unless it was
+ * made with NUMAPIN_ALLOC_PRIVATE (since ABI version 2), and then it is a
+ * process's own, as malloc's memory is:
+ *  - It goes to the address space that maps its file first. Any other mmap() of
+ *    the file is EBUSY, by whomever and for as long as the file is open. With
+ *    its last mapping the memory is freed.
+ *  - After fork() parent and child each have all of it as it was, those two and
+ *    what they fork in turn. A page is shared until one of them writes to it: he
+ *    has a copy then, of the same size, which was allocated on the node, counts
+ *    against the limits of the task that wrote, and is charged to its memory
+ *    cgroup. Who is the last to have a page writes to it without a copy.
+ *  - A copy that is not to be had (the node is full, or has no free 2 MiB page;
+ *    a limit; a cpuset without the node) is SIGBUS for who writes, or EFAULT for
+ *    a system call that does. failed_copies in sysfs counts them, and failures/
+ *    what for. A child whose tables cannot be allocated has SIGBUS at any access
+ *    (failed_views). fork() itself fails for neither.
+ *  - With NUMAPIN_ALLOC_RESERVE neither happens to who was forked with success:
+ *    at fork() as much is set aside as all may come to need, counted against the
+ *    limits of the parent. Where that is not to be had, the child is without the
+ *    region: SIGBUS at any access, failed_views, and the parent goes on as ever.
+ *  - Long-term pins (RDMA, AF_XDP, fixed buffers of io_uring, VFIO) of a mapping
+ *    are as good as of any memory until its process forks. At the fork pages
+ *    that are pinned are copied for the child at once, and the device goes on
+ *    with the parent's. From then on, in parent and child, such pins are EFAULT
+ *    (since Linux 6.5; before, they are taken). Short ones, as O_DIRECT's, are
+ *    good at any time; of a read by the device that a write overtakes, it has
+ *    what was there before or after.
+ *  - madvise(MADV_WIPEONFORK) is EINVAL; MADV_DONTFORK works.
  *
  * mmap() of the file:
  *  - MAP_PRIVATE is EINVAL, and PROT_EXEC is EPERM.
@@ -21,7 +48,8 @@
  *    writing (EACCES), and ALLOC's errors apply.
  *  - A file with a region maps any part of it. A range that is not wholly
  *    inside the region is EINVAL.
- *  - EBUSY where another thread is in the middle of making the region.
+ *  - EBUSY where another thread is in the middle of making the region, or where
+ *    it is private and mapped, or was.
  *  - A mapping cannot grow: mremap() to a larger size is EFAULT.
  *  - mbind() on the mapping is EPERM: its pages have their node. (To
  *    MPOL_DEFAULT it succeeds and does nothing; with MPOL_MF_STRICT alone it is
@@ -51,8 +79,8 @@
  *
  * /proc/PID/fdinfo/FD has numapin-node; and of a file with a region
  * numapin-region, which is a number that tracepoints give it and no other region
- * of the node, numapin-bytes, numapin-huge-pages (of 2 MiB) and
- * numapin-small-pages (of 4 KiB).
+ * of the node, numapin-private (1 or 0), numapin-bytes, numapin-huge-pages (of
+ * 2 MiB) and numapin-small-pages (of 4 KiB).
  *
  * What regions are not good for: futexes that processes share. Those of
  * PTHREAD_PROCESS_SHARED are EFAULT, since the kernel names them by the file
@@ -72,7 +100,7 @@
  *  - EINVAL, E2BIG: as above.
  *  - ENOTTY: no such ioctl.
  *
- * All of this is since ABI version 1.
+ * All of this is since ABI version 1, where nothing else is said.
  */
 #ifndef _UAPI_LINUX_NUMAPIN_H
 #define _UAPI_LINUX_NUMAPIN_H
@@ -81,7 +109,7 @@
 #include <linux/types.h>
 
 /* The version that INFO answers. It rises with what callers can rely on. */
-#define NUMAPIN_ABI_VERSION	1
+#define NUMAPIN_ABI_VERSION	2
 
 /* Free in the kernel's ioctl-number.rst as of 6.12. */
 #define NUMAPIN_IOCTL_TYPE	0xBE
@@ -91,9 +119,15 @@
  * @NUMAPIN_ALLOC_HUGE: 2 MiB pages only: fail rather than fall back to 4 KiB.
  *                      The length must be a multiple of 2 MiB.
  * @NUMAPIN_ALLOC_NO_HUGE: 4 KiB pages only.
+ * @NUMAPIN_ALLOC_PRIVATE: The region is a process's own, and copied on write
+ *                         after fork(). Since ABI version 2.
+ * @NUMAPIN_ALLOC_RESERVE: fork() sets aside what copies may need. With
+ *                         %NUMAPIN_ALLOC_PRIVATE alone, else EINVAL. Since ABI
+ *                         version 2.
  *
- * With neither flag the region has 2 MiB pages as far as its length allows and
- * the node has them, and 4 KiB pages for the rest. Both at once are EINVAL.
+ * With neither of the first two the region has 2 MiB pages as far as its length
+ * allows and the node has them, and 4 KiB pages for the rest. Both at once are
+ * EINVAL.
  */
 enum numapin_alloc_flags {
 	NUMAPIN_ALLOC_HUGE	= 1 << 0,
@@ -147,7 +181,8 @@ enum numapin_cause {
  * @out_abi_version: %NUMAPIN_ABI_VERSION of the module
  * @out_node: The node of this device
  * @out_alloc_flags: The enum numapin_alloc_flags that ALLOC knows
- * @__reserved: Must be 0
+ * @out_region_flags: The enum numapin_alloc_flags that this file's region was
+ *                    made with. Since ABI version 2; 0 before.
  * @out_page_sizes: The sizes of pages, in bytes, OR-ed: each is a power of two
  * @out_length: Bytes of this file's region, 0 where it has none
  * @out_huge_bytes: How many of @out_length are on 2 MiB pages
@@ -224,15 +259,15 @@ struct numapin_alloc {
  *
  * Tells the node of each page in a range of the caller's memory that is mapped
  * from node devices: of any region and any node, so that one open file can ask
- * for all. The answer is read from the pages. move_pages(2) tells the same to
+ * for all; of a private region those that the caller has. The answer is read from the pages. move_pages(2) tells the same to
  * those who may call it.
  *
  * Errors:
  *  - EINTR: a fatal signal. Some of @nodes may have been written.
  *  - EINVAL: @addr or @length is unaligned or @length 0, or the range wraps
  *    or ends above what a process can have.
- *  - ENXIO: a page of the range is not mapped from a node device. Some of
- *    @nodes may have been written.
+ *  - ENXIO: a page of the range is not mapped from a node device, or is one
+ *    that fork() could not give. Some of @nodes may have been written.
  */
 struct numapin_locate {
 	__u32 size;
