@@ -59,6 +59,10 @@ check: GUEST_KERNELS = $(KERNELS)
 check: guest-modules selftests
 	selftests/check $(KERNELS)
 
+bench: GUEST_KERNELS = $(KERNEL)
+bench: guest-modules selftests
+	selftests/vm/boot --kernel $(KERNEL) selftests/vm/bench $(BENCH)
+
 # Of what the last check of KERNELS saw
 table:
 	selftests/table $(KERNELS) >$(build)/immovable.md
@@ -79,6 +83,7 @@ clean:
 help:
 	@echo "make run              see it: boots a two-node guest, allocates, tries to move the pages"
 	@echo "make check            every test: on this machine, and in guests with KERNELS ($(KERNELS))"
+	@echo "make bench            what fork() costs beside anonymous memory (BENCH=--help)"
 	@echo "make table            docs/immovable.md, of what make check saw of KERNELS"
 	@echo "make lint             compiler warnings, sparse, checkpatch, shellcheck"
 	@echo
@@ -91,11 +96,11 @@ help:
 	@echo "make modules_install  the module, for KDIR's kernel (INSTALL_MOD_PATH)"
 	@echo "make clean            removes build/"
 	@echo
-	@echo "run, check and lint install the Debian packages that they need, and say which."
-	@echo "run boots KERNEL ($(KERNEL)). Debian's kernels (6.1, 6.12, 7.3) are kept in ~/.cache/numapin."
+	@echo "run, check, bench and lint install the Debian packages that they need, and say which."
+	@echo "run and bench boot KERNEL ($(KERNEL)). Debian's kernels (6.1, 6.12, 7.3) are kept in ~/.cache/numapin."
 
 # Steps install packages and fetch kernels that the next ones need.
 .NOTPARALLEL:
 
 .PHONY: all modules modules_install userlib selftests examples guest-deps guest-modules \
-	run check table lint install clean help
+	run check bench table lint install clean help

@@ -7,6 +7,7 @@
 #ifndef NUMAPIN_COMPAT_H
 #define NUMAPIN_COMPAT_H
 
+#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
@@ -71,6 +72,15 @@ static inline void mm_account_reclaimed_pages(unsigned long pages)
 {
 	if (current->reclaim_state)
 		current->reclaim_state->reclaimed_slab += pages;
+}
+#endif
+
+#if !HAVE_COPY_MC_HIGHPAGE
+/* Where the hardware fails in a page that is copied, the kernel panics. */
+static inline int copy_mc_highpage(struct page *to, struct page *from)
+{
+	copy_highpage(to, from);
+	return 0;
 }
 #endif
 

@@ -39,23 +39,18 @@ static vm_fault_t numapin_fault(struct vm_fault *vmf)
 
 /*
  * Private regions. Until its first fork() a view is mapped as a shared region is,
- * and may be pinned for long; from then on its VMAs have operations that learn of
- * writes, which makes the kernel refuse such pins (since 6.5).
+ * and may be pinned for long. From then on its VMAs are protected: they have
+ * operations that learn of writes, which makes the kernel refuse such pins
+ * (since 6.5), and their pages may be replaced by copies.
  */
 
+/* Of a task that is being killed too: to try again would be without end. */
 static vm_fault_t fault_error(int error)
 {
-	switch (error) {
-	case -EINTR:
-		return VM_FAULT_NOPAGE;
-	case -EHWPOISON:
-		return VM_FAULT_HWPOISON;
-	default:
-		return VM_FAULT_SIGBUS;
-	}
+	return error == -EHWPOISON ? VM_FAULT_HWPOISON : VM_FAULT_SIGBUS;
 }
 
-static vm_fault_t numapin_private_fault(struct vm_fault *vmf)
+static vm_fault_t numapin_protected_fault(struct vm_fault *vmf)
 {
 	struct numapin_view *view = vmf->vma->vm_private_data;
 	bool write = vmf->flags & FAULT_FLAG_WRITE;
@@ -74,7 +69,12 @@ static vm_fault_t numapin_private_fault(struct vm_fault *vmf)
 		return VM_FAULT_HWPOISON;
 	}
 	vmf->page = folio_page(folio, vmf->pgoff - folio->index);
-	return VM_FAULT_LOCKED;
+	/* What is mapped for reading is locked until then, to be the view's. */
+	if (!write)
+		return VM_FAULT_LOCKED;
+	/* What is to be written, numapin_page_mkwrite() sees before. */
+	folio_unlock(folio);
+	return 0;
 }
 
 /* A page that is mapped, or about to be, is to become writable. */
@@ -122,7 +122,7 @@ static const struct vm_operations_struct numapin_shared_ops = {
 static const struct vm_operations_struct numapin_private_ops = {
 	.open		= numapin_private_open,
 	.close		= numapin_private_close,
-	.fault		= numapin_private_fault,
+	.fault		= numapin_fault,
 	.set_policy	= numapin_set_policy,
 	.get_policy	= numapin_get_policy,
 };
@@ -130,7 +130,7 @@ static const struct vm_operations_struct numapin_private_ops = {
 static const struct vm_operations_struct numapin_protected_ops = {
 	.open		= numapin_private_open,
 	.close		= numapin_private_close,
-	.fault		= numapin_private_fault,
+	.fault		= numapin_protected_fault,
 	.page_mkwrite	= numapin_page_mkwrite,
 	.set_policy	= numapin_set_policy,
 	.get_policy	= numapin_get_policy,
@@ -148,18 +148,32 @@ static void protect_vma(struct vm_area_struct *vma)
 	vma->vm_page_prot = vm_get_page_prot(vma->vm_flags & ~VM_SHARED);
 }
 
-/* Has an address space learn of the next write to each folio of its view. */
-static void protect_view(struct numapin_view *view)
+/* All VMAs of a view, one of which is at @addr. */
+static void protect_vmas(const struct numapin_view *view, unsigned long addr)
+{
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(vmi, view->mm, 0);
+
+	if (refcount_read(&view->nr_vmas) == 1) {
+		protect_vma(vma_lookup(view->mm, addr));
+		return;
+	}
+	for_each_vma(vmi, vma)
+		if (vma->vm_private_data == view)
+			protect_vma(vma);
+}
+
+/*
+ * Has an address space learn of the next write to each folio of its view, one of
+ * whose VMAs is at @addr.
+ */
+static void protect_view(struct numapin_view *view, unsigned long addr)
 {
 	struct numapin_region *region = view->region;
-	VMA_ITERATOR(vmi, view->mm, 0);
-	struct vm_area_struct *vma;
 
 	mmap_assert_write_locked(view->mm);
 	if (!view->protected) {
-		for_each_vma(vmi, vma)
-			if (vma->vm_private_data == view)
-				protect_vma(vma);
+		protect_vmas(view, addr);
 		view->protected = true;
 	}
 	if (view->written) {
@@ -183,7 +197,7 @@ static void numapin_private_open(struct vm_area_struct *vma)
 		refcount_inc(&view->nr_vmas);
 		return;
 	}
-	protect_view(view);
+	protect_view(view, vma->vm_start);
 	protect_vma(vma);
 	vma->vm_private_data = numapin_view_fork(view, vma);
 }

@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
+#include "compat.h"
 #include "numapin.h"
 #include "trace.h"
 
@@ -30,7 +31,7 @@ static struct numapin_share *share_of(struct folio *folio)
  * @view: The view
  * @index: Which page of PAGE_SIZE
  *
- * Return: the folio, or NULL where there is none, or past the region's end.
+ * Return: the folio; or NULL where the view does not have it, or past its end.
  */
 struct folio *numapin_view_folio(const struct numapin_view *view,
 				 pgoff_t index)
@@ -39,7 +40,7 @@ struct folio *numapin_view_folio(const struct numapin_view *view,
 	pgoff_t first_small = numapin_first_small(region);
 	struct page *page;
 
-	if (index >= region->nr_pages)
+	if (view->failed || index >= region->nr_pages)
 		return NULL;
 	if (index < first_small)
 		return READ_ONCE(view->huge[index >> HPAGE_PMD_ORDER]);
@@ -157,18 +158,22 @@ static struct folio *get_spare(struct numapin_region *region,
 	return spare ? spare : alloc_counted(region, folio_order(folio), file);
 }
 
-/* Makes a folio the copy of another, which is locked. */
-static void copy_folio(struct numapin_region *region, struct folio *copy,
-		       struct folio *folio)
+/* Makes a folio the copy of another; an errno where hardware failed there. */
+static int copy_folio(struct numapin_region *region, struct folio *copy,
+		      struct folio *folio)
 {
 	long i, nr = folio_nr_pages(folio);
 
+	if (numapin_folio_poisoned(folio))
+		return -EHWPOISON;
 	for (i = 0; i < nr; i++) {
-		copy_highpage(folio_page(copy, i), folio_page(folio, i));
+		if (copy_mc_highpage(folio_page(copy, i), folio_page(folio, i)))
+			return -EHWPOISON;
 		cond_resched();
 	}
 	copy->index = folio->index;
 	trace_numapin_copy(region, copy->index, nr << PAGE_SHIFT);
+	return 0;
 }
 
 static void count_failed_copy(struct numapin_node *node, int error)
@@ -209,6 +214,18 @@ static struct folio *get_locked_folio(struct numapin_view *view, pgoff_t index)
 	return ERR_PTR(-EFAULT);
 }
 
+/*
+ * From all address spaces, for want of a way to unmap it from one: who still has
+ * the folio faults it in again.
+ */
+static void unmap_folio(const struct numapin_region *region,
+			struct folio *folio)
+{
+	if (folio_mapped(folio))
+		unmap_mapping_pages(region->inode->i_mapping, folio->index,
+				    folio_nr_pages(folio), true);
+}
+
 /* Puts a copy, locked and with a reference, in place of a locked folio. */
 static struct folio *replace(struct numapin_view *view, struct folio *folio,
 			     struct file *file)
@@ -217,29 +234,23 @@ static struct folio *replace(struct numapin_view *view, struct folio *folio,
 	struct folio *copy;
 	int rc;
 
-	if (numapin_folio_poisoned(folio)) {
-		rc = -EHWPOISON;
-		goto err;
-	}
 	copy = get_spare(region, folio, file);
 	if (IS_ERR(copy)) {
 		rc = PTR_ERR(copy);
 		goto err;
 	}
-	copy_folio(region, copy, folio);
+	rc = copy_folio(region, copy, folio);
+	if (rc)
+		goto err_copy;
 	folio_get(copy);
 	folio_lock(copy);
 	set_folio(view, copy->index, copy);
 	share_of(folio)->holders--;
-	/*
-	 * From all views, for want of a way to unmap it from one; who still has
-	 * the folio faults it in again.
-	 */
-	if (folio_mapped(folio))
-		unmap_mapping_pages(region->inode->i_mapping, folio->index,
-				    folio_nr_pages(folio), true);
+	unmap_folio(region, folio);
 	return copy;
 
+err_copy:
+	free_folio(region->node, copy);
 err:
 	count_failed_copy(region->node, rc);
 	return ERR_PTR(rc);
@@ -313,174 +324,10 @@ void numapin_view_begin(struct numapin_region *region)
 	region->user = NULL;
 }
 
-/**
- * numapin_view_claim - let an address space have the first view
- * @view: The view, of a region that has its pages
- * @mm: The address space, which has one VMA of it from now
- *
- * Return: false where another has it, or had it.
- */
-bool numapin_view_claim(struct numapin_view *view, struct mm_struct *mm)
+/* Whether a private region's view has let go of what it had. */
+static bool ended(const struct numapin_view *view)
 {
-	struct numapin_region *region = view->region;
-
-	if (cmpxchg(&view->mm, NULL, mm))
-		return false;
-	refcount_set(&view->nr_vmas, 1);
-	view->written = true;
-	mutex_lock(&region->views_lock);
-	list_add(&view->list, &region->views);
-	mutex_unlock(&region->views_lock);
-	return true;
-}
-
-/**
- * numapin_view_unclaim - undo numapin_view_claim()
- * @view: The view
- */
-void numapin_view_unclaim(struct numapin_view *view)
-{
-	struct numapin_region *region = view->region;
-
-	mutex_lock(&region->views_lock);
-	list_del(&view->list);
-	mutex_unlock(&region->views_lock);
-	WRITE_ONCE(view->mm, NULL);
-}
-
-static bool alloc_tables(struct numapin_view *view)
-{
-	const struct numapin_region *region = view->region;
-	struct numapin_request req = { };
-
-	if (region->nr_huge) {
-		view->huge = numapin_table_alloc(region->nr_huge, &req);
-		if (!view->huge)
-			return false;
-	}
-	if (region->nr_small) {
-		view->small = numapin_table_alloc(region->nr_small, &req);
-		if (!view->small)
-			return false;
-	}
-	return true;
-}
-
-static struct numapin_view *create_view(struct numapin_region *region,
-					struct mm_struct *mm)
-{
-	struct numapin_view *view;
-
-	lockdep_assert_held(&region->views_lock);
-	view = kzalloc(sizeof(*view), NUMAPIN_TABLE_GFP);
-	if (!view)
-		return NULL;
-	view->region = region;
-	view->mm = mm;
-	view->protected = true;
-	refcount_set(&view->nr_vmas, 1);
-	spin_lock_init(&view->lock);
-	if (!alloc_tables(view)) {
-		numapin_view_free_tables(view);
-		kfree(view);
-		return NULL;
-	}
-	list_add(&view->list, &region->views);
-	return view;
-}
-
-/* The view of an address space that has one more VMA of it from now; or NULL. */
-static struct numapin_view *get_view(struct numapin_region *region,
-				     struct mm_struct *mm)
-{
-	struct numapin_view *view;
-
-	mutex_lock(&region->views_lock);
-	list_for_each_entry(view, &region->views, list) {
-		/* It may be on its way out, in a task whose mm is gone. */
-		if (view->mm == mm && refcount_inc_not_zero(&view->nr_vmas))
-			goto out;
-	}
-	view = create_view(region, mm);
-out:
-	mutex_unlock(&region->views_lock);
-	return view;
-}
-
-/* A child has its own of a pinned folio: a device may write to its parent's. */
-static int copy_pinned(struct numapin_view *child, struct folio *folio,
-		       struct file *file)
-{
-	struct folio *copy;
-
-	if (numapin_folio_poisoned(folio))
-		return -EHWPOISON;
-	copy = alloc_counted(child->region, folio_order(folio), file);
-	if (IS_ERR(copy))
-		return PTR_ERR(copy);
-	copy_folio(child->region, copy, folio);
-	set_folio(child, copy->index, copy);
-	return 0;
-}
-
-static int share_folio(struct numapin_view *child, struct folio *folio,
-		       struct file *file)
-{
-	struct folio *spare = NULL;
-
-	if (child->region->flags & NUMAPIN_ALLOC_RESERVE) {
-		spare = alloc_counted(child->region, folio_order(folio), file);
-		if (IS_ERR(spare))
-			return PTR_ERR(spare);
-	}
-	folio_lock(folio);
-	if (spare)
-		add_spare(folio, spare);
-	share_of(folio)->holders++;
-	folio_unlock(folio);
-	set_folio(child, folio->index, folio);
-	return 0;
-}
-
-/* Gives a child a folio that its parent has, or a copy of it. */
-static int give_folio(struct numapin_view *child, struct folio *folio,
-		      struct file *file)
-{
-	int rc;
-
-	if (!folio_maybe_dma_pinned(folio))
-		return share_folio(child, folio, file);
-	rc = copy_pinned(child, folio, file);
-	if (rc)
-		count_failed_copy(child->region->node, rc);
-	/* It is missed when it is accessed; with a reserve, nothing may be. */
-	return child->region->flags & NUMAPIN_ALLOC_RESERVE ? rc : 0;
-}
-
-/* Gives a child what its parent has of pages, but for what it has already. */
-static int share_folios(const struct numapin_view *parent,
-			struct numapin_view *child, pgoff_t index,
-			unsigned long nr, struct file *file)
-{
-	pgoff_t end = index + nr;
-	struct folio *folio;
-	int rc;
-
-	/* Nobody has a VMA of either in use now: entries stay what they are. */
-	while (index < end) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		folio = numapin_view_folio(parent, index);
-		if (folio && !numapin_view_folio(child, index)) {
-			rc = give_folio(child, folio, file);
-			if (rc)
-				return rc;
-		}
-		nr = folio_pages_at(parent->region, index);
-		index = ALIGN_DOWN(index, nr) + nr;
-		cond_resched();
-	}
-	return 0;
+	return !view->huge && !view->small;
 }
 
 /* A view lets go of a folio, and of what was set aside for copying it. */
@@ -517,6 +364,234 @@ static void let_go_of_all(struct numapin_view *view)
 }
 
 /**
+ * numapin_view_free_tables - free the tables, but nothing that is in them
+ * @view: The view
+ */
+void numapin_view_free_tables(struct numapin_view *view)
+{
+	kvfree(view->huge);
+	kvfree(view->small);
+	view->huge = NULL;
+	view->small = NULL;
+}
+
+/**
+ * numapin_view_end - let go of what a private region's view has, if anything
+ * @view: The view, which no VMA shows
+ */
+void numapin_view_end(struct numapin_view *view)
+{
+	/* The first view's may have ended before its region does. */
+	if (ended(view))
+		return;
+	let_go_of_all(view);
+	numapin_view_free_tables(view);
+}
+
+/**
+ * numapin_view_claim - let an address space have the first view
+ * @view: The view, of a region that has its pages
+ * @mm: The address space, which has one VMA of it from now
+ *
+ * Return: false where it has it already, or another has it, or had it.
+ */
+bool numapin_view_claim(struct numapin_view *view, struct mm_struct *mm)
+{
+	struct mm_struct *owner = cmpxchg(&view->mm, NULL, mm);
+	struct numapin_region *region = view->region;
+
+	mmap_assert_write_locked(mm);
+	/* Its own it may be still, from an mmap() that failed. */
+	if (owner && (owner != mm || refcount_read(&view->nr_vmas) ||
+		      ended(view)))
+		return false;
+	refcount_set(&view->nr_vmas, 1);
+	view->written = true;
+	mutex_lock(&region->views_lock);
+	list_add(&view->list, &region->views);
+	mutex_unlock(&region->views_lock);
+	return true;
+}
+
+/**
+ * numapin_view_unclaim - undo numapin_view_claim(), where mmap() fails
+ * @view: The view
+ *
+ * It stays the address space's: some of it may be mapped there a moment longer.
+ */
+void numapin_view_unclaim(struct numapin_view *view)
+{
+	struct numapin_region *region = view->region;
+
+	mutex_lock(&region->views_lock);
+	list_del(&view->list);
+	mutex_unlock(&region->views_lock);
+	refcount_set(&view->nr_vmas, 0);
+}
+
+static bool alloc_tables(struct numapin_view *view)
+{
+	const struct numapin_region *region = view->region;
+	struct numapin_request req = { };
+
+	if (region->nr_huge) {
+		view->huge = numapin_table_alloc(region->nr_huge, &req);
+		if (!view->huge)
+			return false;
+	}
+	if (region->nr_small) {
+		view->small = numapin_table_alloc(region->nr_small, &req);
+		if (!view->small)
+			goto err_huge;
+	}
+	return true;
+
+err_huge:
+	numapin_view_free_tables(view);
+	return false;
+}
+
+/* A view without anything is one, lest another VMA of it fare better. */
+static void fail_view(struct numapin_view *view)
+{
+	numapin_view_end(view);
+	view->failed = true;
+	atomic_long_inc(&view->region->node->failed_views);
+}
+
+static struct numapin_view *create_view(struct numapin_region *region,
+					struct mm_struct *mm)
+{
+	struct numapin_view *view;
+
+	lockdep_assert_held(&region->views_lock);
+	view = kzalloc(sizeof(*view), NUMAPIN_TABLE_GFP);
+	if (!view)
+		return NULL;
+	view->region = region;
+	view->mm = mm;
+	view->protected = true;
+	refcount_set(&view->nr_vmas, 1);
+	spin_lock_init(&view->lock);
+	if (!alloc_tables(view))
+		fail_view(view);
+	list_add(&view->list, &region->views);
+	return view;
+}
+
+/* The view of an address space that has one more VMA of it from now; or NULL. */
+static struct numapin_view *get_view(struct numapin_region *region,
+				     struct mm_struct *mm)
+{
+	struct numapin_view *view;
+
+	mutex_lock(&region->views_lock);
+	list_for_each_entry(view, &region->views, list) {
+		/* It may be on its way out, in a task whose mm is gone. */
+		if (view->mm == mm && refcount_inc_not_zero(&view->nr_vmas))
+			goto out;
+	}
+	view = create_view(region, mm);
+out:
+	mutex_unlock(&region->views_lock);
+	return view;
+}
+
+/*
+ * Whether somebody may write to a folio of a parent's other than by its page
+ * tables: a device to which it is pinned, or to which it is lent for a moment
+ * without a pin, as for O_DIRECT on 6.1. What several views have, none writes.
+ */
+static bool is_lent(const struct numapin_region *region, struct folio *folio)
+{
+	if (folio_maybe_dma_pinned(folio))
+		return true;
+	if (READ_ONCE(share_of(folio)->holders) > 1)
+		return false;
+	/* It may be mapped for reading. Then nothing has it but the view. */
+	unmap_folio(region, folio);
+	return folio_ref_count(folio) > 1;
+}
+
+/* A child has its own of a folio that may be written behind its parent's back. */
+static int copy_lent(struct numapin_view *child, struct folio *folio,
+		     struct file *file)
+{
+	struct folio *copy;
+	int rc;
+
+	copy = alloc_counted(child->region, folio_order(folio), file);
+	if (IS_ERR(copy))
+		return PTR_ERR(copy);
+	rc = copy_folio(child->region, copy, folio);
+	if (rc)
+		free_folio(child->region->node, copy);
+	else
+		set_folio(child, copy->index, copy);
+	return rc;
+}
+
+static int share_folio(struct numapin_view *child, struct folio *folio,
+		       struct file *file)
+{
+	struct folio *spare = NULL;
+
+	if (child->region->flags & NUMAPIN_ALLOC_RESERVE) {
+		spare = alloc_counted(child->region, folio_order(folio), file);
+		if (IS_ERR(spare))
+			return PTR_ERR(spare);
+	}
+	folio_lock(folio);
+	if (spare)
+		add_spare(folio, spare);
+	share_of(folio)->holders++;
+	folio_unlock(folio);
+	set_folio(child, folio->index, folio);
+	return 0;
+}
+
+/* Gives a child a folio that its parent has, or a copy of it. */
+static int give_folio(struct numapin_view *child, struct folio *folio,
+		      struct file *file)
+{
+	int rc;
+
+	if (!is_lent(child->region, folio))
+		return share_folio(child, folio, file);
+	rc = copy_lent(child, folio, file);
+	if (rc)
+		count_failed_copy(child->region->node, rc);
+	/* It is missed when it is accessed; with a reserve, nothing may be. */
+	return child->region->flags & NUMAPIN_ALLOC_RESERVE ? rc : 0;
+}
+
+/* Gives a child what its parent has of pages, but for what it has already. */
+static int share_folios(const struct numapin_view *parent,
+			struct numapin_view *child, pgoff_t index,
+			unsigned long nr, struct file *file)
+{
+	pgoff_t end = index + nr;
+	struct folio *folio;
+	int rc;
+
+	/* Nobody has a VMA of either in use now: entries stay what they are. */
+	while (index < end) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		folio = numapin_view_folio(parent, index);
+		if (folio && !numapin_view_folio(child, index)) {
+			rc = give_folio(child, folio, file);
+			if (rc)
+				return rc;
+		}
+		nr = folio_pages_at(parent->region, index);
+		index = ALIGN_DOWN(index, nr) + nr;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
  * numapin_view_fork - the view of a child, of what a VMA shows
  * @parent: The parent's view, of which no page is mapped writable
  * @vma: The child's VMA
@@ -541,37 +616,9 @@ struct numapin_view *numapin_view_fork(struct numapin_view *parent,
 	if (child->failed)
 		return child;
 	if (share_folios(parent, child, vma->vm_pgoff, vma_pages(vma),
-			 vma->vm_file)) {
-		child->failed = true;
-		let_go_of_all(child);
-		atomic_long_inc(&region->node->failed_views);
-	}
+			 vma->vm_file))
+		fail_view(child);
 	return child;
-}
-
-/**
- * numapin_view_free_tables - free the tables, but nothing that is in them
- * @view: The view
- */
-void numapin_view_free_tables(struct numapin_view *view)
-{
-	kvfree(view->huge);
-	kvfree(view->small);
-	view->huge = NULL;
-	view->small = NULL;
-}
-
-/**
- * numapin_view_end - let go of what a private region's view has, if anything
- * @view: The view, which no VMA shows
- */
-void numapin_view_end(struct numapin_view *view)
-{
-	/* The first view's may have ended before its region does. */
-	if (!view->huge && !view->small)
-		return;
-	let_go_of_all(view);
-	numapin_view_free_tables(view);
 }
 
 /**

@@ -667,6 +667,67 @@ TEST_F_TIMEOUT(idle, page_cache_gives_way, 120)
 	close(ballast);
 }
 
+/* Reads for ever into a range that is its parent's too. */
+static void read_into(char *addr, size_t bytes)
+{
+	int zeroes = open("/dev/zero", O_RDONLY);
+
+	while (read(zeroes, addr, bytes))
+		;
+	_exit(1);
+}
+
+/* Whether a process is gone within some time from when it is killed */
+static bool dies_promptly(pid_t pid)
+{
+	const double start = seconds();
+
+	kill(pid, SIGKILL);
+	while (!waitpid(pid, NULL, WNOHANG) && seconds() - start < PROMPT)
+		usleep(1000);
+	return seconds() - start < PROMPT;
+}
+
+/*
+ * A system call that would write to what must be copied first, and cannot be, is
+ * an error, and who is killed in it dies.
+ */
+TEST_F_TIMEOUT(idle, no_huge_page_to_copy_to, 120)
+{
+	struct piece pieces[MOST_FRAGMENTS];
+	int fd = open_node(1, O_RDWR), nr, zeroes = open("/dev/zero", O_RDONLY);
+	struct piece huge[64];
+	struct outcome outcome = { 0 };
+	const struct filler filler = {
+		.way = &by_alloc, .flags = NUMAPIN_ALLOC_HUGE, .smallest = HUGE_PAGE,
+		.share = LLONG_MAX,
+	};
+	int nr_huge;
+	char *addr;
+	pid_t pid;
+
+	ASSERT_EQ(0, alloc_region(fd, HUGE_PAGE, NUMAPIN_ALLOC_HUGE | NUMAPIN_ALLOC_PRIVATE,
+				  NULL));
+	addr = map_shared(fd, HUGE_PAGE, MAP_POPULATE);
+	ASSERT_NE(MAP_FAILED, addr);
+	nr = fragment(pieces);
+	nr_huge = fill(&filler, huge, ARRAY_SIZE(huge), &outcome);
+	for (int round = 0; round < 30; round++) {
+		pid = fork();
+		if (!pid)
+			read_into(addr, HUGE_PAGE);
+		EXPECT_EQ(-1, read(zeroes, addr, PAGE));
+		EXPECT_EQ(EFAULT, errno);
+		usleep(round * 1000);
+		EXPECT_TRUE(dies_promptly(pid));
+	}
+	while (nr_huge)
+		give_by_close(&huge[--nr_huge]);
+	end_fragments(pieces, nr);
+	munmap(addr, HUGE_PAGE);
+	close(fd);
+}
+
 /* All work of reclaim and compaction for allocations that there ever was */
 static long reclaim_work(void)
 {

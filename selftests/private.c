@@ -90,11 +90,6 @@ FIXTURE_TEARDOWN(region)
 	EXPECT_EQ(0, counter(1, "lingering_bytes"));
 }
 
-/* Starts a child that goes on when told; in it, what follows runs. */
-#define START(worker) do {				\
-	ASSERT_TRUE(worker_fork(&(worker)));		\
-} while (0)
-
 /* The child's own checks: it ends with their number where they fail. */
 #define CHILD_EXPECT(condition) do {			\
 	if (!(condition))				\
@@ -111,7 +106,7 @@ TEST_F(region, parent_writes)
 {
 	struct worker child;
 
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		take_over(&child);
 		CHILD_EXPECT(is_as(self->addr, variant->bytes, 1));
@@ -134,7 +129,7 @@ TEST_F(region, child_writes)
 {
 	struct worker child;
 
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		write_all(self->addr, variant->bytes, 2);
 		CHILD_EXPECT(is_as(self->addr, variant->bytes, 2));
@@ -159,7 +154,7 @@ TEST_F(region, only_what_is_shared_is_copied)
 {
 	struct worker child;
 
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		CHILD_EXPECT(is_as(self->addr, variant->bytes, 1));
 		CHILD_EXPECT(!frames_changed(self->addr, variant->bytes, self->frames));
@@ -201,7 +196,7 @@ TEST_F(region, one_page_written)
 {
 	struct worker child;
 
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		take_over(&child);
 		CHILD_EXPECT(is_as(self->addr, variant->bytes, 1));
@@ -250,7 +245,7 @@ TEST_F(region, generations)
 {
 	struct worker child;
 
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid)
 		_exit(be_generation(&child, self->addr, variant->bytes, 1));
 	ASSERT_TRUE(take_over(&child));
@@ -273,7 +268,7 @@ TEST_F(region, exits_in_every_order)
 		struct worker children[3];
 
 		for (int i = 0; i < 3; i++) {
-			START(children[i]);
+			ASSERT_TRUE(worker_fork(&children[i]));
 			if (!children[i].pid) {
 				write_all(self->addr, half, 10 + i);
 				hand_over(&children[i]);
@@ -299,7 +294,7 @@ TEST_F(region, parent_exits_first)
 	struct worker parent, child;
 	uint64_t *frames = self->frames;
 
-	START(parent);
+	ASSERT_TRUE(worker_fork(&parent));
 	if (!parent.pid) {
 		write_all(self->addr, variant->bytes, 2);
 		if (!fork()) {
@@ -326,7 +321,7 @@ TEST_F(region, execve)
 {
 	struct worker child;
 
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		write_all(self->addr, variant->bytes, 2);
 		execl("/bin/true", "true", NULL);
@@ -344,7 +339,7 @@ TEST_F(region, partial_munmap)
 	struct worker child;
 
 	ASSERT_EQ(0, munmap(hole, 4 * PAGE));
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		CHILD_EXPECT(madvise(hole, PAGE, MADV_NORMAL) && errno == ENOMEM);
 		munmap(later, 2 * PAGE);
@@ -372,7 +367,7 @@ TEST_F(region, mremap)
 
 	ASSERT_EQ(there, mremap(last, 3 * PAGE, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, there));
 	write_all(there, 3 * PAGE, 1);
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		char *far = there + HUGE_PAGE;
 
@@ -402,7 +397,7 @@ TEST_F(region, mprotect)
 	struct worker child;
 
 	ASSERT_EQ(0, mprotect(self->addr, HUGE_PAGE / 2, PROT_READ));
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		/* Read, that there be entries in page tables to become writable. */
 		CHILD_EXPECT(is_as(self->addr, variant->bytes, 1));
@@ -432,7 +427,7 @@ TEST_F(region, madv_dontfork)
 	struct worker child;
 
 	ASSERT_EQ(0, madvise(part, HUGE_PAGE / 2, MADV_DONTFORK));
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		CHILD_EXPECT(madvise(part, PAGE, MADV_NORMAL) && errno == ENOMEM);
 		hand_over(&child);
@@ -476,7 +471,7 @@ static int write_as_two(void *arg)
 /* Who shares an address space shares its view: vfork(), CLONE_VM, threads. */
 TEST_F(region, clone_vm)
 {
-	static char stack[64 * KIB] __attribute__((aligned(16)));
+	static _Alignas(16) char stack[64 * KIB];
 	struct writing writing = { self->addr, variant->bytes };
 	int status;
 	pid_t pid;
@@ -503,7 +498,7 @@ TEST_F(region, threads)
 	struct worker child;
 	pthread_t other;
 
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		take_over(&child);
 		CHILD_EXPECT(is_as(self->addr, variant->bytes, 1));
@@ -526,7 +521,7 @@ TEST_F(region, written_by_another_process)
 	struct iovec theirs = { self->addr + 5 * PAGE, sizeof(word) };
 	struct worker child;
 
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		take_over(&child);
 		CHILD_EXPECT(*(uint64_t *)(self->addr + 5 * PAGE) == 77);
@@ -551,7 +546,7 @@ TEST_F(region, is_mapped_once)
 
 	EXPECT_EQ(MAP_FAILED, map_shared(self->fd, variant->bytes, 0));
 	EXPECT_EQ(EBUSY, errno);
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		CHILD_EXPECT(map_shared(self->fd, PAGE, 0) == MAP_FAILED && errno == EBUSY);
 		munmap(self->addr, variant->bytes);
@@ -571,8 +566,9 @@ TEST_F(region, goes_to_its_first_mapper)
 	int fd = open_node(1, O_RDWR);
 	struct worker child;
 
-	ASSERT_EQ(0, alloc_region(fd, variant->bytes, variant->flags | NUMAPIN_ALLOC_PRIVATE, NULL));
-	START(child);
+	ASSERT_EQ(0, alloc_region(fd, variant->bytes, variant->flags | NUMAPIN_ALLOC_PRIVATE,
+				  NULL));
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		char *addr = map_shared(fd, variant->bytes, 0);
 
@@ -593,7 +589,8 @@ TEST_F(region, is_never_mapped)
 {
 	int fd = open_node(1, O_RDWR);
 
-	ASSERT_EQ(0, alloc_region(fd, variant->bytes, variant->flags | NUMAPIN_ALLOC_PRIVATE, NULL));
+	ASSERT_EQ(0, alloc_region(fd, variant->bytes, variant->flags | NUMAPIN_ALLOC_PRIVATE,
+				  NULL));
 	EXPECT_EQ(2 * variant->bytes, counter(1, "bytes"));
 	close(fd);
 	EXPECT_EQ(variant->bytes, counter(1, "bytes"));
@@ -631,7 +628,7 @@ TEST_F(region, copies_are_located)
 	struct worker child;
 	char line[256];
 
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		write_all(self->addr, variant->bytes, 2);
 		CHILD_EXPECT(!ioctl(self->fd, NUMAPIN_IOCTL_LOCATE, &locate));
@@ -650,7 +647,7 @@ TEST_F(region, charged_to_the_writers_cgroup)
 	struct worker child;
 	long charge;
 
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		take_over(&child);
 		CHILD_EXPECT(cgroup_enter("memory", "memory.max", "max"));
@@ -708,7 +705,7 @@ TEST_F(region, copy_beyond_the_budget)
 	struct worker child;
 
 	ASSERT_TRUE(set_budget_bytes(variant->bytes));
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		CHILD_EXPECT(is_bus_error(self->addr + 5 * PAGE, true));
 		/* It is still what it was. */
@@ -734,7 +731,7 @@ TEST_F(region, copy_beyond_memlock)
 	const long refused = counter(1, "failures/memlock");
 	struct worker child;
 
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		take_over(&child);
 		CHILD_EXPECT(become_nobody(variant->huge_bytes ? HUGE_PAGE : PAGE));
@@ -760,7 +757,7 @@ TEST_F(region, pinned_before_fork)
 
 	ASSERT_LE(0, packets);
 	ASSERT_EQ(0, open_xdp(&xdp, self->addr, HUGE_PAGE));
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		/* It has a copy of what is pinned from the start. */
 		CHILD_EXPECT(frames_changed(self->addr, HUGE_PAGE, self->frames) ==
@@ -803,7 +800,7 @@ TEST_F(region, fixed_buffers_before_fork)
 		EXPECT_EQ(EOPNOTSUPP, error);
 		return;
 	}
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		take_over(&child);
 		CHILD_EXPECT(is_as(self->addr, variant->bytes, 1));
@@ -825,11 +822,8 @@ TEST_F(region, fixed_buffers_before_fork)
 static bool refuses_pins(void)
 {
 	struct utsname uts;
-	int major = 0, minor = 0;
 
-	uname(&uts);
-	sscanf(uts.release, "%d.%d", &major, &minor);
-	return major > 6 || (major == 6 && minor >= 5);
+	return !uname(&uts) && strverscmp(uts.release, "6.5") >= 0;
 }
 
 TEST_F(region, pinned_after_fork)
@@ -857,7 +851,7 @@ TEST_F(region, direct_io_after_fork)
 	if (!may_fill_nodes())
 		SKIP(return, GUEST_ONLY);
 	disk = open_disk();
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		take_over(&child);
 		CHILD_EXPECT(is_as(self->addr, variant->bytes, 1));
@@ -869,6 +863,34 @@ TEST_F(region, direct_io_after_fork)
 	hand_over(&child);
 	EXPECT_EQ(0, worker_wait(&child));
 	EXPECT_EQ(0, memcmp(spot, written, sizeof(written)));
+}
+
+/* What somebody has without a pin, and might write to, is not shared either. */
+TEST_F(region, lent_at_a_fork)
+{
+	struct iovec page = { self->addr + 5 * PAGE, PAGE };
+	const size_t lent = variant->huge_bytes ? HUGE_PAGE / PAGE : 1;
+	struct worker child;
+	int pipes[2];
+
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(PAGE, vmsplice(pipes[1], &page, 1, 0));
+	/* The second time it is mapped for reading. */
+	for (int i = 0; i < 2; i++) {
+		ASSERT_TRUE(worker_fork(&child));
+		if (!child.pid) {
+			CHILD_EXPECT(is_as(self->addr, variant->bytes, 1));
+			CHILD_EXPECT(frames_changed(self->addr, variant->bytes, self->frames) ==
+				     lent);
+			_exit(0);
+		}
+		EXPECT_EQ(0, worker_wait(&child));
+		EXPECT_TRUE(is_as(self->addr, variant->bytes, 1));
+	}
+	write_all(self->addr, variant->bytes, 2);
+	EXPECT_EQ(0, frames_changed(self->addr, variant->bytes, self->frames));
+	close(pipes[0]);
+	close(pipes[1]);
 }
 
 /* Regions that set aside at fork() what copies may need */
@@ -912,7 +934,7 @@ TEST_F(reserve, copies_cannot_fail)
 	struct worker children[2];
 
 	for (int i = 0; i < 2; i++) {
-		START(children[i]);
+		ASSERT_TRUE(worker_fork(&children[i]));
 		if (children[i].pid)
 			continue;
 		take_over(&children[i]);
@@ -955,13 +977,20 @@ TEST_F(reserve, is_given_back)
 TEST_F(reserve, that_is_not_to_be_had)
 {
 	const long failed = counter(1, "failed_views");
+	char *last = self->addr + self->bytes - 3 * PAGE;
 	struct worker child;
 
+	/* In two VMAs, the second of which would fit */
+	ASSERT_EQ(0, mprotect(last, 3 * PAGE, PROT_READ));
+	/* With entries in the parent's page tables, for reading alone */
+	EXPECT_TRUE(fork_and_exit());
+	EXPECT_TRUE(is_as(self->addr, self->bytes, 1));
 	ASSERT_TRUE(set_budget_bytes(self->bytes + HUGE_PAGE));
-	START(child);
+	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		CHILD_EXPECT(is_bus_error(self->addr, false));
-		CHILD_EXPECT(is_bus_error(self->addr + self->bytes - 1, true));
+		CHILD_EXPECT(is_bus_error(self->addr + HUGE_PAGE, true));
+		CHILD_EXPECT(is_bus_error(last, false));
 		/* And what it forks is so too. */
 		CHILD_EXPECT(IN_CHILD(is_bus_error(self->addr, false)));
 		hand_over(&child);
@@ -971,6 +1000,7 @@ TEST_F(reserve, that_is_not_to_be_had)
 	ASSERT_TRUE(take_over(&child));
 	EXPECT_EQ(failed + 1, counter(1, "failed_views"));
 	EXPECT_EQ(self->bytes, counter(1, "bytes"));
+	ASSERT_EQ(0, mprotect(last, 3 * PAGE, PROT_READ | PROT_WRITE));
 	write_all(self->addr, self->bytes, 2);
 	EXPECT_TRUE(is_as(self->addr, self->bytes, 2));
 	EXPECT_EQ(self->bytes, counter(1, "bytes"));
@@ -992,18 +1022,42 @@ struct field {
 	uint32_t *versions;
 };
 
-static bool begin_field(struct field *field, uint32_t flags)
+#define FIELDS 4
+
+/* Of each kind of region one */
+FIXTURE(all) {
+	struct field fields[FIELDS];
+};
+
+FIXTURE_SETUP(all)
 {
-	field->addr = map_private_region(&field->fd, FIELD_BYTES, flags);
-	field->versions = calloc(FIELD_PAGES, sizeof(*field->versions));
-	return field->addr != MAP_FAILED && field->versions;
+	static const uint32_t flags[FIELDS] = {
+		0, NUMAPIN_ALLOC_NO_HUGE, NUMAPIN_ALLOC_RESERVE,
+		NUMAPIN_ALLOC_NO_HUGE | NUMAPIN_ALLOC_RESERVE,
+	};
+
+	for (int f = 0; f < FIELDS; f++) {
+		struct field *field = &self->fields[f];
+
+		field->addr = map_private_region(&field->fd, FIELD_BYTES, flags[f]);
+		ASSERT_NE(MAP_FAILED, field->addr);
+		field->versions = calloc(FIELD_PAGES, sizeof(*field->versions));
+	}
 }
 
-static void end_field(struct field *field)
+FIXTURE_TEARDOWN(all)
 {
-	munmap(field->addr, FIELD_BYTES);
-	free(field->versions);
-	close(field->fd);
+	for (int f = 0; f < FIELDS; f++) {
+		struct field *field = &self->fields[f];
+
+		EXPECT_EQ(0, pages_on_other_nodes(field->addr, FIELD_BYTES, 1));
+		munmap(field->addr, FIELD_BYTES);
+		free(field->versions);
+		close(field->fd);
+	}
+	EXPECT_TRUE(SOON(!counter(1, "bytes")));
+	EXPECT_EQ(0, counter(1, "huge_bytes"));
+	EXPECT_TRUE(nothing_left());
 }
 
 /* The page's next version, in words at its start, its middle and its end */
@@ -1012,7 +1066,9 @@ static void write_page(const struct field *field, size_t page)
 	volatile uint32_t *words = (uint32_t *)(field->addr + page * PAGE);
 	const uint32_t version = ++field->versions[page];
 
-	words[0] = words[500] = words[1023] = version;
+	words[0] = version;
+	words[500] = version;
+	words[1023] = version;
 }
 
 static void write_some(const struct field *field, unsigned int *seed, int parity)
@@ -1053,31 +1109,31 @@ static void *write_odd_pages(void *arg)
 	unsigned int seed = 1;
 
 	while (!stop_writing)
-		write_some(&fields[rand_r(&seed) % 2], &seed, 1);
+		write_some(&fields[rand_r(&seed) % FIELDS], &seed, 1);
 	return NULL;
 }
 
 /* A child: what it was born with stays, but for what it writes. */
 static int be_descendant(struct field *fields, unsigned int seed, int depth)
 {
-	uint64_t sums[2];
+	uint64_t sums[FIELDS];
 	int status = 0;
 	pid_t pid = -1;
 
-	for (int f = 0; f < 2; f++) {
+	for (int f = 0; f < FIELDS; f++) {
 		if (wrong_pages(&fields[f]))
 			return 1;
 		sums[f] = sum_of_odd_pages(&fields[f]);
 	}
 	for (int round = rand_r(&seed) % 8; round >= 0; round--) {
-		write_some(&fields[round % 2], &seed, 0);
+		write_some(&fields[round % FIELDS], &seed, 0);
 		if (round == 2 && depth < 3) {
 			pid = fork();
 			if (!pid)
 				_exit(be_descendant(fields, seed + 1, depth + 1));
 		}
 	}
-	for (int f = 0; f < 2; f++) {
+	for (int f = 0; f < FIELDS; f++) {
 		if (wrong_pages(&fields[f]))
 			return 2;
 		if (sums[f] != sum_of_odd_pages(&fields[f]))
@@ -1090,26 +1146,23 @@ static int be_descendant(struct field *fields, unsigned int seed, int depth)
 	return status ? 5 : 0;
 }
 
-TEST_F_TIMEOUT(reserve, written_by_all_at_once, 120)
+TEST_F_TIMEOUT(all, write_at_once, 120)
 {
 	const int seconds = may_fill_nodes() ? 60 : 5;
 	const time_t end = time(NULL) + seconds;
 	int forks = 0, living = 0, status;
-	struct field fields[2];
 	unsigned int seed = 2;
 	pthread_t other;
 
-	ASSERT_TRUE(begin_field(&fields[0], variant->flags));
-	ASSERT_TRUE(begin_field(&fields[1], variant->flags | NUMAPIN_ALLOC_RESERVE));
-	ASSERT_EQ(0, pthread_create(&other, NULL, write_odd_pages, fields));
+	ASSERT_EQ(0, pthread_create(&other, NULL, write_odd_pages, self->fields));
 	while (time(NULL) < end) {
-		write_some(&fields[rand_r(&seed) % 2], &seed, 0);
+		write_some(&self->fields[rand_r(&seed) % FIELDS], &seed, 0);
 		while (living && waitpid(-1, &status, living < 4 ? WNOHANG : 0) > 0) {
 			ASSERT_EQ(0, status);
 			living--;
 		}
 		if (!fork())
-			_exit(be_descendant(fields, forks, 0));
+			_exit(be_descendant(self->fields, forks, 0));
 		forks++;
 		living++;
 	}
@@ -1120,11 +1173,8 @@ TEST_F_TIMEOUT(reserve, written_by_all_at_once, 120)
 	stop_writing = true;
 	pthread_join(other, NULL);
 	EXPECT_LT(seconds, forks);
-	for (int f = 0; f < 2; f++) {
-		EXPECT_EQ(0, wrong_pages(&fields[f]));
-		EXPECT_EQ(0, pages_on_other_nodes(fields[f].addr, FIELD_BYTES, 1));
-		end_field(&fields[f]);
-	}
+	for (int f = 0; f < FIELDS; f++)
+		EXPECT_EQ(0, wrong_pages(&self->fields[f]));
 	TH_LOG("%d forks", forks);
 }
 

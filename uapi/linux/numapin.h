@@ -33,12 +33,14 @@
  *    limits of the parent. Where that is not to be had, the child is without the
  *    region: SIGBUS at any access, failed_views, and the parent goes on as ever.
  *  - Long-term pins (RDMA, AF_XDP, fixed buffers of io_uring, VFIO) of a mapping
- *    are as good as of any memory until its process forks. At the fork pages
- *    that are pinned are copied for the child at once, and the device goes on
- *    with the parent's. From then on, in parent and child, such pins are EFAULT
- *    (since Linux 6.5; before, they are taken). Short ones, as O_DIRECT's, are
- *    good at any time; of a read by the device that a write overtakes, it has
- *    what was there before or after.
+ *    are as good as of any memory until its process forks. At a fork pages that
+ *    are pinned, or that the kernel has lent to somebody without a pin (direct
+ *    I/O before Linux 6.5, pipes), are copied for the child at once; who has
+ *    them goes on with the parent's. From the first fork on, in parent and
+ *    child, a long-term pin for writing is EFAULT (since Linux 6.5; before, it is
+ *    taken). One for reading alone is taken, of a page that the next write may
+ *    replace by a copy: write to each page before. Short ones, as direct I/O's,
+ *    are good at any time.
  *  - madvise(MADV_WIPEONFORK) is EINVAL; MADV_DONTFORK works.
  *
  * mmap() of the file:
@@ -259,8 +261,8 @@ struct numapin_alloc {
  *
  * Tells the node of each page in a range of the caller's memory that is mapped
  * from node devices: of any region and any node, so that one open file can ask
- * for all; of a private region those that the caller has. The answer is read from the pages. move_pages(2) tells the same to
- * those who may call it.
+ * for all; of a private region those that the caller has. The answer is read
+ * from the pages. move_pages(2) tells the same to those who may call it.
  *
  * Errors:
  *  - EINTR: a fatal signal. Some of @nodes may have been written.
