@@ -411,6 +411,8 @@ TEST_F(region, mprotect)
 	}
 	ASSERT_TRUE(take_over(&child));
 	EXPECT_TRUE(is_as(self->addr, variant->bytes, 1));
+	/* Two VMAs, one view: a page that they share is copied once. */
+	EXPECT_EQ(2 * variant->bytes, counter(1, "bytes"));
 	EXPECT_EQ(0, mprotect(self->addr, variant->bytes, PROT_READ));
 	EXPECT_EQ(0, mprotect(self->addr, variant->bytes, PROT_READ | PROT_WRITE));
 	write_all(self->addr, variant->bytes, 3);
@@ -511,6 +513,36 @@ TEST_F(region, threads)
 	EXPECT_EQ(2 * variant->bytes, counter(1, "bytes"));
 	hand_over(&child);
 	EXPECT_EQ(0, worker_wait(&child));
+}
+
+static void *thread_reads(void *arg)
+{
+	const struct writing *reading = arg;
+
+	not_by(reading->addr, reading->bytes, 1);
+	return NULL;
+}
+
+/* One that reads what another writes at once does not keep what was there before. */
+TEST_F(region, threads_that_read)
+{
+	struct writing reading = { self->addr, variant->bytes };
+	struct worker child;
+	pthread_t other;
+
+	for (int round = 2; round < 22; round++) {
+		ASSERT_TRUE(worker_fork(&child));
+		if (!child.pid) {
+			take_over(&child);
+			_exit(0);
+		}
+		ASSERT_EQ(0, pthread_create(&other, NULL, thread_reads, &reading));
+		write_all(self->addr, variant->bytes, round);
+		pthread_join(other, NULL);
+		EXPECT_TRUE(is_as(self->addr, variant->bytes, round));
+		hand_over(&child);
+		EXPECT_EQ(0, worker_wait(&child));
+	}
 }
 
 /* What others write to a process's memory is written to its own. */
