@@ -130,7 +130,9 @@ enum numapin_region_state {
  * @protected and @failed change under it. Entries are replaced under the lock
  * of the folio that was there, and @lock; they are read under either, or where
  * nobody else can have a VMA of the view. @written is set by faults, and
- * cleared at fork(), when none is under way.
+ * cleared at fork(), when none is under way: all hold the mmap lock, where the
+ * kernel has locks of VMAs too, as long as there is no ->map_pages
+ * (vmf_can_call_fault()).
  */
 struct numapin_view {
 	struct numapin_region *region;
