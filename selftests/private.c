@@ -925,6 +925,40 @@ TEST_F(region, lent_at_a_fork)
 	close(pipes[1]);
 }
 
+/* A child whose tables its parent's memory cgroup does not give has no region. */
+TEST_F(region, view_that_cannot_be_made)
+{
+	const size_t bytes = 512 * MIB, table = bytes / PAGE * 8;
+	const long failed = counter(1, "failed_views");
+	struct worker child;
+	char *addr, max[32];
+	int fd;
+
+	addr = map_private_region(&fd, bytes, NUMAPIN_ALLOC_NO_HUGE);
+	ASSERT_NE(MAP_FAILED, addr);
+	ASSERT_TRUE(cgroup_enter("memory", "memory.max", "max"));
+	snprintf(max, sizeof(max), "%ld", cgroup_number("memory.current") + table / 4 * 3);
+	ASSERT_TRUE(write_file(CGROUP "/memory.max", max));
+	ASSERT_TRUE(worker_fork(&child));
+	if (!child.pid) {
+		take_over(&child);
+		CHILD_EXPECT(is_bus_error(addr, false));
+		CHILD_EXPECT(is_bus_error(addr + bytes - 1, true));
+		/* Another region it has. */
+		CHILD_EXPECT(is_as(self->addr, variant->bytes, 1));
+		_exit(0);
+	}
+	EXPECT_TRUE(write_file(CGROUP "/memory.max", "max"));
+	EXPECT_EQ(failed + 1, counter(1, "failed_views"));
+	hand_over(&child);
+	EXPECT_EQ(0, worker_wait(&child));
+	EXPECT_TRUE(all_zero(addr, bytes));
+	EXPECT_EQ(0, pages_elsewhere(addr, bytes, 1));
+	munmap(addr, bytes);
+	close(fd);
+	EXPECT_TRUE(SOON(cgroup_leave()));
+}
+
 /* Regions that set aside at fork() what copies may need */
 FIXTURE(reserve) {
 	int fd;
