@@ -694,15 +694,14 @@ static bool dies_promptly(pid_t pid)
  */
 TEST_F_TIMEOUT(idle, no_huge_page_to_copy_to, 120)
 {
-	struct piece pieces[MOST_FRAGMENTS];
-	int fd = open_node(1, O_RDWR), nr, zeroes = open("/dev/zero", O_RDONLY);
-	struct piece huge[64];
-	struct outcome outcome = { 0 };
 	const struct filler filler = {
 		.way = &by_alloc, .flags = NUMAPIN_ALLOC_HUGE, .smallest = HUGE_PAGE,
 		.share = LLONG_MAX,
 	};
-	int nr_huge;
+	int fd = open_node(1, O_RDWR), zeroes = open("/dev/zero", O_RDONLY), nr, nr_huge;
+	struct piece pieces[MOST_FRAGMENTS], huge[64];
+	struct outcome outcome = { 0 };
+	int refused = 0;
 	char *addr;
 	pid_t pid;
 
@@ -716,11 +715,15 @@ TEST_F_TIMEOUT(idle, no_huge_page_to_copy_to, 120)
 		pid = fork();
 		if (!pid)
 			read_into(addr, HUGE_PAGE);
-		EXPECT_EQ(-1, read(zeroes, addr, PAGE));
-		EXPECT_EQ(EFAULT, errno);
+		/* Compaction may make a 2 MiB page after all. */
+		if (read(zeroes, addr, PAGE) < 0) {
+			EXPECT_EQ(EFAULT, errno);
+			refused++;
+		}
 		usleep(round * 1000);
 		EXPECT_TRUE(dies_promptly(pid));
 	}
+	EXPECT_LT(0, refused);
 	while (nr_huge)
 		give_by_close(&huge[--nr_huge]);
 	end_fragments(pieces, nr);
