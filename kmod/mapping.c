@@ -151,8 +151,8 @@ static void protect_vma(struct vm_area_struct *vma)
 /* All VMAs of a view, one of which is at @addr. */
 static void protect_vmas(const struct numapin_view *view, unsigned long addr)
 {
-	struct vm_area_struct *vma;
 	VMA_ITERATOR(vmi, view->mm, 0);
+	struct vm_area_struct *vma;
 
 	if (refcount_read(&view->nr_vmas) == 1) {
 		protect_vma(vma_lookup(view->mm, addr));
