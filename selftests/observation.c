@@ -10,6 +10,7 @@
 
 #include "device.h"
 #include "oracle.h"
+#include "worker.h"
 
 #define LENGTH (2 * HUGE_PAGE + 3 * PAGE)
 
@@ -186,6 +187,28 @@ TEST_F(trace, life_of_a_region)
 	snprintf(self->words, sizeof(self->words), "node=1 region=%ld addr=%p page=%zu write=1",
 		 region, addr + HUGE_PAGE, HUGE_PAGE / PAGE);
 	EXPECT_TRUE(traced("numapin_fault:", self->words));
+}
+
+TEST_F(trace, copy_after_fork)
+{
+	struct worker child;
+	char *addr;
+
+	ASSERT_EQ(0, alloc_region(self->fd, LENGTH, NUMAPIN_ALLOC_PRIVATE, NULL));
+	addr = map_shared(self->fd, LENGTH, 0);
+	ASSERT_NE(MAP_FAILED, addr);
+	ASSERT_TRUE(worker_fork(&child));
+	if (!child.pid) {
+		take_over(&child);
+		_exit(0);
+	}
+	addr[HUGE_PAGE + 5] = 1;
+	snprintf(self->words, sizeof(self->words), "node=1 region=%ld page=%zu bytes=%zu",
+		 fdinfo(self->fd, "numapin-region"), HUGE_PAGE / PAGE, HUGE_PAGE);
+	EXPECT_TRUE(traced("numapin_copy:", self->words));
+	hand_over(&child);
+	EXPECT_EQ(0, worker_wait(&child));
+	munmap(addr, LENGTH);
 }
 
 TEST_F(trace, refusal)
