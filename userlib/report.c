@@ -171,11 +171,10 @@ void warn_unpinned(const struct allocation *alloc, enum numapin_outcome outcome,
 		return;
 
 	describe(reason, alloc, alloc->reason, 0);
-	if (useless_device && module_reason != alloc->reason) {
+	if (useless_device && module_reason != alloc->reason)
 		describe(device, alloc, module_reason, 0);
-		strcat(device, "; ");
-	}
-	snprintf(message, sizeof(message), "%s%s: %zu bytes %s", device, reason, alloc->bytes,
+	snprintf(message, sizeof(message), "%s%s%s: %zu bytes %s", device, *device ? "; " : "",
+		 reason, alloc->bytes,
 		 outcome == NUMAPIN_BOUND ? "are bound by mbind and can be moved (BOUND)" :
 					    "are not placed (UNBOUND)");
 	warn(message);
