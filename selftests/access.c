@@ -524,6 +524,7 @@ TEST_F(region, userfaultfd_copy)
 	int error, fd = open_userfaultfd(0);
 	char *source = malloc(PAGE);
 
+	ASSERT_NE(NULL, source);
 	memset(source, 'c', PAGE);
 	ASSERT_EQ(0, ioctl(fd, UFFDIO_REGISTER, &registration));
 	EXPECT_EQ(0, copy_errno(fd, ordinary, source));

@@ -696,10 +696,12 @@ static long pages_of_its_own(char *addr, size_t bytes, const uint64_t *frames)
 TEST_F(region, fork)
 {
 	char *ordinary = ordinary_memory(ORDINARY, MADV_NOHUGEPAGE);
-	uint64_t *frames = frames_of(ordinary, ORDINARY);
+	uint64_t *frames;
 	long copied[2];
 	int pipes[2];
 
+	ASSERT_NE(NULL, ordinary);
+	frames = frames_of(ordinary, ORDINARY);
 	ASSERT_NE(NULL, frames);
 	ASSERT_EQ(0, pipe(pipes));
 	if (!fork()) {

@@ -335,6 +335,8 @@ static int poison_ordinary(uint64_t *frame)
 {
 	char *ordinary = ordinary_memory(PAGE, MADV_NOHUGEPAGE);
 
+	if (!ordinary)
+		return -1;
 	*frame = page_frame(ordinary);
 	advise(ordinary, PAGE, MADV_HWPOISON);
 	return *(volatile char *)ordinary;
