@@ -466,8 +466,8 @@ TEST_F(locate, bad_ranges)
 	};
 
 	/* What follows the region in memory is surely nothing of ours. */
-	mmap(self->addr + LOCATE_LENGTH, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-	     -1, 0);
+	ASSERT_NE(MAP_FAILED, mmap(self->addr + LOCATE_LENGTH, PAGE, PROT_NONE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 	for (int i = 0; i < ARRAY_SIZE(bad); i++) {
 		self->arg.addr = bad[i].addr;
 		self->arg.length = bad[i].length;
