@@ -101,7 +101,7 @@ static void count_pages(const char *addr, size_t size, size_t *pages_on)
 /* How much of the mapping that holds @addr smaps says is mapped by 2 MiB pages. */
 static size_t huge_bytes(const char *addr)
 {
-	FILE *smaps = fopen("/proc/self/smaps", "r");
+	FILE *smaps = fopen("/proc/self/smaps", "re");
 	unsigned long start, end, kib, sum = 0;
 	bool inside = false;
 	char line[512];

@@ -596,7 +596,7 @@ TEST_F_TIMEOUT(idle, what_was_freed_is_had_again, 120)
  */
 static int fragment(struct piece *pieces)
 {
-	const struct rlimit many = { 2 * MOST_FRAGMENTS, 2 * MOST_FRAGMENTS };
+	const struct rlimit many = { 2ul * MOST_FRAGMENTS, 2ul * MOST_FRAGMENTS };
 	unsigned int cause;
 	int nr = 0;
 

@@ -595,7 +595,7 @@ TEST_F_TIMEOUT(node, may_lose_its_memory_while_the_module_loads, 120)
 	for (int i = 0; i < 10; i++)
 		ASSERT_EQ(0, system(load));
 	flapper_stop(&flapper);
-	EXPECT_LT(0, flapper.gone);
+	EXPECT_LT(0, atomic_load(&flapper.gone));
 
 	ASSERT_TRUE(take_offline(self->dimm.blocks[0]));
 	EXPECT_EQ(-1, access(DEVICE, F_OK));

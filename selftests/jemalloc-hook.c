@@ -66,7 +66,7 @@ __attribute__((constructor)) static void use_regions(void)
 	unsigned int arena;
 	size_t size = sizeof(arena);
 
-	if (mallctl("arenas.create", &arena, &size, &used, sizeof(used)) ||
+	if (mallctl("arenas.create", &arena, &size, &used, sizeof(extent_hooks_t *)) ||
 	    mallctl("thread.arena", NULL, NULL, &arena, sizeof(arena))) {
 		fprintf(stderr, "jemalloc-hook: no arena\n");
 		exit(1);

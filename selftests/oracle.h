@@ -46,14 +46,18 @@ static inline int *nodes_of(const void *addr, size_t bytes)
 	void **pages = calloc(count, sizeof(*pages));
 	int *nodes = calloc(count, sizeof(*nodes));
 
-	for (size_t i = 0; pages && i < count; i++)
+	if (!pages || !nodes)
+		goto failed;
+	for (size_t i = 0; i < count; i++)
 		pages[i] = (char *)addr + i * PAGE;
-	if (!pages || !nodes || numa_move_pages(0, count, pages, NULL, nodes, 0)) {
-		free(nodes);
-		nodes = NULL;
-	}
+	if (numa_move_pages(0, count, pages, NULL, nodes, 0))
+		goto failed;
 	free(pages);
 	return nodes;
+failed:
+	free(pages);
+	free(nodes);
+	return NULL;
 }
 
 /* How many pages of a range it says are not on @node; -1 on error. */

@@ -61,7 +61,7 @@ FIXTURE_TEARDOWN(region)
 	char *again;
 
 	hammer_stop(&self->hammer);
-	EXPECT_EQ(0, self->hammer.wrong);
+	EXPECT_EQ(0, atomic_load(&self->hammer.wrong));
 	EXPECT_EQ(0, hammer_check(&self->hammer, self->addr));
 	EXPECT_EQ(0, frames_changed(self->addr, variant->bytes, self->frames));
 	EXPECT_EQ(0, pages_elsewhere(self->addr, variant->bytes, 1));
