@@ -85,7 +85,7 @@ help:
 	@echo "make check            every test: on this machine, and in guests with KERNELS ($(KERNELS))"
 	@echo "make bench            what fork() costs beside anonymous memory (BENCH=--help)"
 	@echo "make table            docs/immovable.md, of what make check saw of KERNELS"
-	@echo "make lint             gcc and its analyzer, sparse, coccinelle, checkpatch, shellcheck"
+	@echo "make lint             gcc and its analyzer, sparse, coccinelle, clang-tidy, checkpatch, shellcheck"
 	@echo
 	@echo "make                  the module and the library"
 	@echo "make modules KDIR=... the module, for the kernel whose headers are there"
