@@ -9,6 +9,15 @@
 
 #include "numapin.h"
 
+/* As for 32-bit programs, so that they need no translation. */
+static_assert(sizeof(struct numapin_info) == 48);
+static_assert(sizeof(struct numapin_alloc) == 48);
+static_assert(sizeof(struct numapin_locate) == 32);
+static_assert(offsetof(struct numapin_info, out_page_sizes) == 24);
+static_assert(offsetof(struct numapin_alloc, length) == 8);
+static_assert(offsetof(struct numapin_alloc, out_cause) == 40);
+static_assert(offsetof(struct numapin_locate, addr) == 8);
+
 /**
  * struct numapin_call - one ioctl on its way
  * @file: The node device's file

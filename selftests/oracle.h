@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define KIB ((size_t)1 << 10)
@@ -39,7 +40,10 @@ static inline size_t whole_pages(size_t bytes)
 	return (bytes + PAGE - 1) & ~(PAGE - 1);
 }
 
-/* What move_pages(2) says of each page of a range, to be freed; NULL on error. */
+/*
+ * What move_pages(2) says of each page of a range, to be freed; NULL on error.
+ * Without libnuma, which 32-bit programs do not have.
+ */
 static inline int *nodes_of(const void *addr, size_t bytes)
 {
 	const size_t count = whole_pages(bytes) / PAGE;
@@ -50,7 +54,7 @@ static inline int *nodes_of(const void *addr, size_t bytes)
 		goto failed;
 	for (size_t i = 0; i < count; i++)
 		pages[i] = (char *)addr + i * PAGE;
-	if (numa_move_pages(0, count, pages, NULL, nodes, 0))
+	if (syscall(SYS_move_pages, 0, count, pages, NULL, nodes, 0))
 		goto failed;
 	free(pages);
 	return nodes;

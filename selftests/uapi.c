@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The contract of the ioctls and of mmap(): what each answers, and each error,
- * which must change nothing.
+ * which must change nothing. As uapi32 this is a 32-bit program, which has no
+ * libnuma.
  */
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/param.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -13,6 +15,21 @@
 
 #include "device.h"
 #include "oracle.h"
+
+/* Where no program of either kind has memory */
+#define KERNEL_ADDRESS 0xffff888000000000
+
+/* Bytes that no node has, and for which 32-bit programs have no addresses */
+#define TOO_MUCH ((size_t)MIN(1ull << 45, SIZE_MAX & ~(PAGE - 1)))
+
+/* One struct serves 32-bit and 64-bit programs. */
+_Static_assert(sizeof(struct numapin_info) == 48);
+_Static_assert(sizeof(struct numapin_alloc) == 48);
+_Static_assert(sizeof(struct numapin_locate) == 32);
+_Static_assert(offsetof(struct numapin_info, out_page_sizes) == 24);
+_Static_assert(offsetof(struct numapin_alloc, length) == 8);
+_Static_assert(offsetof(struct numapin_alloc, out_cause) == 40);
+_Static_assert(offsetof(struct numapin_locate, addr) == 8);
 
 FIXTURE(device) {
 	int fd;
@@ -217,11 +234,12 @@ TEST_F(device, bad_pointers)
 	const unsigned long cmds[] = {
 		NUMAPIN_IOCTL_INFO, NUMAPIN_IOCTL_ALLOC, NUMAPIN_IOCTL_LOCATE,
 	};
+	void *kernel = (void *)(uintptr_t)KERNEL_ADDRESS;
 
 	for (int i = 0; i < ARRAY_SIZE(cmds); i++) {
 		EXPECT_EQ(EFAULT, ioctl_errno(self->fd, cmds[i], NULL));
 		EXPECT_EQ(EFAULT, ioctl_errno(self->fd, cmds[i], (void *)-1L));
-		EXPECT_EQ(EFAULT, ioctl_errno(self->fd, cmds[i], (void *)0xffff888000000000));
+		EXPECT_EQ(EFAULT, ioctl_errno(self->fd, cmds[i], kernel));
 	}
 
 	alloc->size = sizeof(*alloc);
@@ -311,7 +329,7 @@ TEST_F(device, mmap_kinds)
 	EXPECT_EQ(EPERM, errno);
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, PAGE));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(MAP_FAILED, map_shared(self->fd, (size_t)1 << 45, 0));
+	EXPECT_EQ(MAP_FAILED, map_shared(self->fd, TOO_MUCH, 0));
 	EXPECT_EQ(ENOMEM, errno);
 	EXPECT_TRUE(still_empty(self->fd));
 }
@@ -324,6 +342,9 @@ TEST_F(device, mmap_outside_region)
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd, 4 * PAGE));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4 * PAGE, PROT_READ, MAP_SHARED, self->fd, PAGE));
+	EXPECT_EQ(EINVAL, errno);
+	/* The most that mmap2(2) of 32-bit programs can say, and more */
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd, 1ull << 43));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd, 1ull << 62));
 	EXPECT_EQ(EINVAL, errno);
@@ -359,33 +380,34 @@ TEST_F(device, mapping_cannot_grow_or_be_executed)
 	EXPECT_EQ(0, munmap(addr, 2 * PAGE));
 }
 
+/* As many nodes as a kernel may be built for */
+#define MAX_NODES 1024
+#define NODE_WORDS (MAX_NODES / 8 / sizeof(long))
+
 TEST_F(device, policy_is_told_and_kept)
 {
-	struct bitmask *zero = numa_allocate_nodemask(), *told = numa_allocate_nodemask();
+	const unsigned long zero[NODE_WORDS] = { 1 << 0 }, one[NODE_WORDS] = { 1 << 1 };
+	unsigned long told[NODE_WORDS];
 	char *addr = map_shared(self->fd, 4 * PAGE, 0);
 	char line[512];
 	int mode;
 
 	ASSERT_NE(MAP_FAILED, addr);
-	numa_bitmask_setbit(zero, 0);
-	EXPECT_EQ(-1, mbind(addr, 4 * PAGE, MPOL_BIND, zero->maskp, zero->size + 1, 0));
+	EXPECT_EQ(-1, syscall(SYS_mbind, addr, 4 * PAGE, MPOL_BIND, zero, MAX_NODES + 1, 0));
 	EXPECT_EQ(EPERM, errno);
 	/* No policy of its own is what it has already. */
-	EXPECT_EQ(0, mbind(addr, 4 * PAGE, MPOL_DEFAULT, NULL, 0, 0));
+	EXPECT_EQ(0, syscall(SYS_mbind, addr, 4 * PAGE, MPOL_DEFAULT, NULL, 0, 0));
 
 	numa_maps_line(addr, line, sizeof(line));
 	EXPECT_NE(NULL, strstr(line, " bind:1 "));
 	EXPECT_NE(NULL, strstr(line, " N1=4 "));
-	ASSERT_EQ(0, get_mempolicy(&mode, told->maskp, told->size + 1, addr, MPOL_F_ADDR));
+	ASSERT_EQ(0, syscall(SYS_get_mempolicy, &mode, told, MAX_NODES + 1, addr, MPOL_F_ADDR));
 	EXPECT_EQ(MPOL_BIND, mode);
-	EXPECT_TRUE(numa_bitmask_isbitset(told, 1));
-	EXPECT_EQ(1, numa_bitmask_weight(told));
+	EXPECT_EQ(0, memcmp(one, told, sizeof(told)));
 	/* Takes a reference to the policy, and must put it. */
-	ASSERT_EQ(0, get_mempolicy(&mode, NULL, 0, addr, MPOL_F_NODE | MPOL_F_ADDR));
+	ASSERT_EQ(0, syscall(SYS_get_mempolicy, &mode, NULL, 0, addr, MPOL_F_NODE | MPOL_F_ADDR));
 	EXPECT_EQ(1, mode);
 	munmap(addr, 4 * PAGE);
-	numa_bitmask_free(zero);
-	numa_bitmask_free(told);
 }
 
 FIXTURE(locate) {
@@ -430,6 +452,21 @@ TEST_F(locate, agrees_with_move_pages)
 	EXPECT_EQ(0, pages_elsewhere(self->addr, PAGE, 1));
 }
 
+/* Which the kernel must take for no negative numbers. */
+TEST_F(locate, pointers_above_2_gib)
+{
+	struct numapin_locate arg = self->arg;
+	int nodes[LOCATE_LENGTH / PAGE] = { 0 };
+
+	ASSERT_LT((uintptr_t)INT32_MAX, (uintptr_t)&arg);
+	ASSERT_LT((uintptr_t)INT32_MAX, (uintptr_t)nodes);
+	ASSERT_LT((uintptr_t)INT32_MAX, (uintptr_t)self->addr);
+	arg.nodes = (uintptr_t)nodes;
+	ASSERT_EQ(0, ioctl(self->fd, NUMAPIN_IOCTL_LOCATE, &arg));
+	EXPECT_EQ(1, nodes[0]);
+	EXPECT_EQ(1, nodes[LOCATE_LENGTH / PAGE - 1]);
+}
+
 TEST_F(locate, other_regions_and_nodes)
 {
 	char *both = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -458,16 +495,14 @@ TEST_F(locate, bad_ranges)
 		{ (uintptr_t)self->addr + 1, PAGE, EINVAL },
 		{ (uintptr_t)self->addr, PAGE + 1, EINVAL },
 		{ (uintptr_t)self->addr, 0, EINVAL },
-		{ -PAGE, 2 * PAGE, EINVAL },
+		{ -(uint64_t)PAGE, 2 * PAGE, EINVAL },
+		{ -PAGE, PAGE, EINVAL },
 		{ 0, 1ull << 63, EINVAL },
 		{ (uintptr_t)self->addr, LOCATE_LENGTH + PAGE, ENXIO },
 		{ (uintptr_t)self->nodes & ~(PAGE - 1), PAGE, ENXIO },
 		{ 0, PAGE, ENXIO },
 	};
 
-	/* What follows the region in memory is surely nothing of ours. */
-	ASSERT_NE(MAP_FAILED, mmap(self->addr + LOCATE_LENGTH, PAGE, PROT_NONE,
-				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 	for (int i = 0; i < ARRAY_SIZE(bad); i++) {
 		self->arg.addr = bad[i].addr;
 		self->arg.length = bad[i].length;
@@ -475,30 +510,17 @@ TEST_F(locate, bad_ranges)
 			TH_LOG("range %d", i);
 		}
 	}
-	munmap(self->addr + LOCATE_LENGTH, PAGE);
 }
 
 TEST_F(locate, bad_nodes_pointer)
 {
 	self->arg.nodes = 0;
 	EXPECT_EQ(EFAULT, ioctl_errno(self->fd, NUMAPIN_IOCTL_LOCATE, &self->arg));
-	self->arg.nodes = 0xffff888000000000;
+	self->arg.nodes = KERNEL_ADDRESS;
 	EXPECT_EQ(EFAULT, ioctl_errno(self->fd, NUMAPIN_IOCTL_LOCATE, &self->arg));
 	self->arg.nodes = (uintptr_t)self->nodes + 1;
 	self->arg.length = PAGE;
 	EXPECT_EQ(0, ioctl_errno(self->fd, NUMAPIN_IOCTL_LOCATE, &self->arg));
-}
-
-/* One struct serves 32-bit and 64-bit programs. */
-TEST(layout)
-{
-	EXPECT_EQ(48, sizeof(struct numapin_info));
-	EXPECT_EQ(48, sizeof(struct numapin_alloc));
-	EXPECT_EQ(32, sizeof(struct numapin_locate));
-	EXPECT_EQ(24, offsetof(struct numapin_info, out_page_sizes));
-	EXPECT_EQ(8, offsetof(struct numapin_alloc, length));
-	EXPECT_EQ(40, offsetof(struct numapin_alloc, out_cause));
-	EXPECT_EQ(8, offsetof(struct numapin_locate, addr));
 }
 
 TEST_HARNESS_MAIN
