@@ -35,6 +35,10 @@ userlib:
 selftests: userlib
 	$(MAKE) -C selftests tree
 
+# The library and its tests with sanitizers in them
+sanitized:
+	$(MAKE) -C selftests asan tsan
+
 $(build)/take-away: examples/take-away.c userlib/numapin.h | userlib
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Iuserlib -o $@ $< \
 		-L$(build)/userlib -Wl,-rpath,$(build)/userlib -lnumapin -lnuma
@@ -56,7 +60,7 @@ run: guest-modules examples
 	selftests/vm/boot --kernel $(KERNEL) selftests/vm/run
 
 check: GUEST_KERNELS = $(KERNELS)
-check: guest-modules selftests
+check: guest-modules selftests sanitized
 	selftests/check $(KERNELS)
 
 bench: GUEST_KERNELS = $(KERNEL)
@@ -91,6 +95,7 @@ help:
 	@echo "make modules KDIR=... the module, for the kernel whose headers are there"
 	@echo "make userlib          the library, in build/userlib"
 	@echo "make selftests        the tests, as a kselftest tree in build/kselftest"
+	@echo "make sanitized        the library and its tests with sanitizers, in build/asan and build/tsan"
 	@echo "make examples         build/take-away"
 	@echo "make install          the library and the headers, to DESTDIR and PREFIX ($(PREFIX))"
 	@echo "make modules_install  the module, for KDIR's kernel (INSTALL_MOD_PATH)"
@@ -102,5 +107,5 @@ help:
 # Steps install packages and fetch kernels that the next ones need.
 .NOTPARALLEL:
 
-.PHONY: all modules modules_install userlib selftests examples guest-deps guest-modules \
+.PHONY: all modules modules_install userlib selftests sanitized examples guest-deps guest-modules \
 	run check bench table lint install clean help

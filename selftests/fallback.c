@@ -5,7 +5,9 @@
  * machine does not have are not tested; on a guest with two, both are.
  */
 #include <grp.h>
+#include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -23,7 +25,7 @@
 static bool hide_module(void)
 {
 	return !unshare(CLONE_NEWNS) &&
-	       !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	       !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) &&
 	       !mount("tmpfs", "/dev", "tmpfs", 0, NULL);
 }
 
@@ -201,10 +203,7 @@ TEST_F(absent, memory_cgroup)
 /* It is not that node 0 does not exist. */
 TEST_F(absent, no_descriptor_left)
 {
-	struct rlimit limit = { 3, 3 };
-
-	close_range(3, ~0u, 0);
-	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	ASSERT_TRUE(leave_no_descriptor());
 	setenv("NUMAPIN_BACKEND", "mbind", 1);
 	EXPECT_EQ(NULL, numapin_alloc(0, PAGE, 0, &self->receipt));
 	EXPECT_EQ(EMFILE, errno);
@@ -402,6 +401,51 @@ TEST_F(absent, only_mbind_denied)
 	EXPECT_NE(NULL, numapin_alloc(0, PAGE, 0, &self->receipt));
 	EXPECT_EQ(NUMAPIN_UNBOUND, self->receipt.outcome);
 	EXPECT_EQ(NUMAPIN_REASON_MBIND_DENIED, self->receipt.reason);
+}
+
+#define ROUNDS 50
+
+static void count_warning(const char *message, void *arg)
+{
+	atomic_fetch_add((atomic_int *)arg, 1);
+}
+
+static atomic_int counted;
+
+/* On a node that does not exist, and on one that does */
+static void *allocate_and_warn(void *arg)
+{
+	const int absent = 99 + (intptr_t)arg;
+	char name[32];
+	long bad = 0;
+
+	snprintf(name, sizeof(name), "node %d ", absent);
+	for (int i = 0; i < ROUNDS; i++) {
+		char *bound = allocate_on_node(0, PAGE), *unbound;
+
+		numapin_set_warning_handler(count_warning, &counted);
+		unbound = allocate_on_node(absent, PAGE);
+		bad += !bound || !unbound;
+		bad += !!numapin_alloc(absent, PAGE, NUMAPIN_STRICT, NULL);
+		bad += !SAYS(numapin_error(), name);
+		bad += free_numa_memory(bound, PAGE) || free_numa_memory(unbound, PAGE);
+	}
+	return (void *)bad;
+}
+
+TEST_F(absent, threads)
+{
+	pthread_t threads[4];
+	void *bad;
+
+	setenv("NUMAPIN_WARN", "always", 1);
+	for (intptr_t i = 0; i < ARRAY_SIZE(threads); i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, allocate_and_warn, (void *)i));
+	for (int i = 0; i < ARRAY_SIZE(threads); i++) {
+		ASSERT_EQ(0, pthread_join(threads[i], &bad));
+		EXPECT_EQ(NULL, bad);
+	}
+	EXPECT_EQ(ARRAY_SIZE(threads) * ROUNDS, counted);
 }
 
 TEST_HARNESS_MAIN

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What tests of the library share: warnings caught.
+ * What tests of the library share: warnings caught, and descriptors denied.
  */
 #ifndef SELFTESTS_LIBRARY_H
 #define SELFTESTS_LIBRARY_H
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <numapin.h>
 
@@ -36,5 +39,17 @@ static inline int says(const char *text, const char *const *words)
 }
 
 #define SAYS(text, ...) says(text, (const char *const[]){ __VA_ARGS__, NULL })
+
+/* Leaves this process only the descriptors 0 to 2, to have no more. */
+static inline bool leave_no_descriptor(void)
+{
+	struct rlimit limit;
+
+	close_range(3, ~0u, 0);
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return false;
+	limit.rlim_cur = 3;
+	return !setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 #endif /* SELFTESTS_LIBRARY_H */
