@@ -19,6 +19,7 @@
 #include "dma.h"
 #include "ordinary.h"
 #include "oracle.h"
+#include "pattern.h"
 #include "worker.h"
 
 FIXTURE(region) {
@@ -43,23 +44,6 @@ FIXTURE_VARIANT_ADD(region, small) {
 	.bytes = 2 * HUGE_PAGE + 3 * PAGE,
 	.flags = NUMAPIN_ALLOC_NO_HUGE,
 };
-
-/* A few words of each page say who wrote it. */
-static void write_all(char *addr, size_t bytes, uint64_t who)
-{
-	for (size_t i = 0; i < bytes; i += PAGE / 4)
-		*(volatile uint64_t *)(addr + i) = who << 32 | i;
-}
-
-/* How many of the words somebody else wrote */
-static long not_by(const char *addr, size_t bytes, uint64_t who)
-{
-	long wrong = 0;
-
-	for (size_t i = 0; i < bytes; i += PAGE / 4)
-		wrong += *(const volatile uint64_t *)(addr + i) != (who << 32 | i);
-	return wrong;
-}
 
 /* Maps a new private region whole, and in *@fd leaves its file. */
 static char *map_private_region(int *fd, size_t bytes, uint32_t flags)

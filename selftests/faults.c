@@ -1,0 +1,586 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every failure point: each operation is tried again and again, and of what it
+ * asks of the kernel (slab, pages, copies from and to user space) the first
+ * fails, then the second, until none is left to fail; and then all from one
+ * on. Each time it ends with success or an errno, nothing is left behind, and
+ * the module works.
+ *
+ * For kernels with fault injection: see selftests/configs/debug.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "kselftest_harness.h"
+
+#include "device.h"
+#include "oracle.h"
+#include "pattern.h"
+#include "worker.h"
+
+#define INJECTION "/sys/kernel/debug/"
+
+/*
+ * What is to fail from a point on, fails so often. Then a page fault that is
+ * repeated until it has its memory goes on.
+ */
+#define FAILURES 100
+
+static bool set_injection(const char *kind, const char *name, long value)
+{
+	char path[128], text[32];
+
+	snprintf(path, sizeof(path), INJECTION "%s/%s", kind, name);
+	snprintf(text, sizeof(text), "%ld", value);
+	return write_file(path, text);
+}
+
+/* Where the kernel has modules, of which there is one here. */
+#define MODULES_START "0xffffffffa0000000"
+#define MODULES_END "0xffffffffff000000"
+
+/*
+ * Set up for all processes; those that choose to fail do: at every point, or only
+ * at those that are met on behalf of the module.
+ */
+static bool prepare_injection(const char *kind, bool inside)
+{
+	const char *const settings[][2] = {
+		/* What may wait for memory fails too. */
+		{ "ignore-gfp-wait", "N" },
+		{ "ignore-gfp-highmem", "N" },
+		{ "min-order", "0" },
+		/* Without a stack trace of each */
+		{ "verbose", "0" },
+		{ "task-filter", "Y" },
+		{ "interval", "1" },
+		{ "probability", "0" },
+		{ "require-start", inside ? MODULES_START : "0" },
+		{ "require-end", inside ? MODULES_END : "0xffffffffffffffff" },
+	};
+	char path[128];
+
+	for (int i = 0; i < ARRAY_SIZE(settings); i++) {
+		snprintf(path, sizeof(path), INJECTION "%s/%s", kind, settings[i][0]);
+		if (!write_file(path, settings[i][1]) && errno != ENOENT)
+			return false;
+	}
+	return true;
+}
+
+/* What tells this task which of its failure points fails; or -1. */
+static int open_injection(bool inside)
+{
+	char path[64];
+
+	if (!prepare_injection("failslab", inside) ||
+	    !prepare_injection("fail_page_alloc", inside) ||
+	    !prepare_injection("fail_usercopy", inside))
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/fail-nth", gettid());
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+/* Has the @nth of this task's failure points from now on fail; 0: none. */
+static void fail_nth(int fd, long nth)
+{
+	char text[32];
+
+	/* What was not met by then may be met in here: that ends it too. */
+	if (pwrite(fd, text, snprintf(text, sizeof(text), "%ld", nth), 0) < 0 && nth)
+		abort();
+}
+
+/* Whether it was met. To ask may be what meets it: then it was not before. */
+static bool has_failed(int fd)
+{
+	char text[32];
+
+	return pread(fd, text, sizeof(text), 0) > 0 && text[0] == '0';
+}
+
+/* Has this task's failure points fail, after so many bytes, or pages. */
+static bool fail_after(const char *kind, long space, int make_it_fail)
+{
+	return set_injection(kind, "space", space) && set_injection(kind, "times", FAILURES) &&
+	       set_injection(kind, "probability", 100) && pwrite(make_it_fail, "1", 1, 0) == 1;
+}
+
+/* Ends that; how often they did, or -1. */
+static long end_failing(const char *kind, int make_it_fail)
+{
+	char path[128];
+
+	/* First, for nothing else can be opened. */
+	if (pwrite(make_it_fail, "0", 1, 0) != 1 || !set_injection(kind, "probability", 0))
+		return -1;
+	snprintf(path, sizeof(path), INJECTION "%s/times", kind);
+	return FAILURES - file_number(path);
+}
+
+/**
+ * struct attempt - what an operation works on
+ * @bytes: Of the region
+ * @flags: It is made with those
+ * @fd: Its file
+ * @addr: Where it is mapped, or NULL
+ * @child: Who was forked and has it too, or pid 0
+ * @pipe: What has one of its pages, or -1
+ */
+struct attempt {
+	size_t bytes;
+	uint32_t flags;
+	int fd;
+	char *addr;
+	struct worker child;
+	int pipe[2];
+};
+
+static sigjmp_buf on_sigbus;
+
+static void sigbus(int signal)
+{
+	siglongjmp(on_sigbus, 1);
+}
+
+/* Runs @what; where that is SIGBUS, gives EFAULT, as a system call would. */
+#define UNLESS_SIGBUS(what) (sigsetjmp(on_sigbus, 1) ? EFAULT : (what))
+
+static int write_pages(struct attempt *a)
+{
+	write_all(a->addr, a->bytes, 2);
+	return 0;
+}
+
+/* Whether each page is what @first wrote, or @second after it; or SIGBUS. */
+static bool is_by_either(const char *addr, size_t bytes, uint64_t first, uint64_t second)
+{
+	for (size_t i = 0; i < bytes; i += PAGE / 4) {
+		uint64_t word = UNLESS_SIGBUS(*(const volatile uint64_t *)(addr + i));
+
+		if (word != (first << 32 | i) && word != (second << 32 | i) && word != EFAULT)
+			return false;
+	}
+	return true;
+}
+
+static bool with_file(struct attempt *a)
+{
+	a->fd = open_node(1, O_RDWR);
+	return a->fd >= 0;
+}
+
+static bool with_region(struct attempt *a)
+{
+	return with_file(a) && !alloc_region(a->fd, a->bytes, a->flags, NULL);
+}
+
+static int map(struct attempt *a)
+{
+	char *addr = map_shared(a->fd, a->bytes, 0);
+
+	if (addr == MAP_FAILED)
+		return errno;
+	a->addr = addr;
+	return 0;
+}
+
+static bool with_mapping(struct attempt *a)
+{
+	return with_region(a) && !map(a);
+}
+
+static bool with_contents(struct attempt *a)
+{
+	if (!with_mapping(a))
+		return false;
+	write_all(a->addr, a->bytes, 1);
+	return true;
+}
+
+/* One page of it is lent to a pipe, and who forks has to copy that. */
+static bool with_lent_page(struct attempt *a)
+{
+	struct iovec page = { .iov_len = PAGE };
+
+	if (!with_contents(a) || pipe(a->pipe))
+		return false;
+	page.iov_base = a->addr;
+	return vmsplice(a->pipe[1], &page, 1, 0) == PAGE;
+}
+
+/* The child waits, and then sees what was there at the fork, or nothing. */
+static int fork_child(struct attempt *a)
+{
+	if (!worker_fork(&a->child)) {
+		a->child.pid = 0;
+		return errno;
+	}
+	if (a->child.pid < 0) {
+		close(a->child.link);
+		a->child.pid = 0;
+		return errno;
+	}
+	if (!a->child.pid) {
+		take_over(&a->child);
+		_exit(!is_by_either(a->addr, a->bytes, 1, 1));
+	}
+	return 0;
+}
+
+static bool with_child(struct attempt *a)
+{
+	return with_contents(a) && !fork_child(a);
+}
+
+static int do_open(struct attempt *a)
+{
+	return with_file(a) ? 0 : errno;
+}
+
+static int do_info(struct attempt *a)
+{
+	struct numapin_info info = { .size = sizeof(info) };
+
+	return ioctl_errno(a->fd, NUMAPIN_IOCTL_INFO, &info);
+}
+
+static int do_alloc(struct attempt *a)
+{
+	return alloc_region(a->fd, a->bytes, a->flags, NULL);
+}
+
+static int do_locate(struct attempt *a)
+{
+	int32_t nodes[512];
+	struct numapin_locate locate = {
+		.size = sizeof(locate),
+		.addr = (uintptr_t)a->addr,
+		.length = a->bytes,
+		.nodes = (uintptr_t)nodes,
+	};
+
+	return ioctl_errno(a->fd, NUMAPIN_IOCTL_LOCATE, &locate);
+}
+
+static int do_split(struct attempt *a)
+{
+	return munmap(a->addr + 3 * PAGE, PAGE) ? errno : 0;
+}
+
+static int do_protect(struct attempt *a)
+{
+	return mprotect(a->addr + 3 * PAGE, PAGE, PROT_READ) ? errno : 0;
+}
+
+static int do_fault(struct attempt *a)
+{
+	return UNLESS_SIGBUS(write_pages(a));
+}
+
+/* What there is to see of an open file, and of its node */
+static int do_show(struct attempt *a)
+{
+	char path[64], text[4096];
+	int fd, error;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", a->fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	error = read(fd, text, sizeof(text)) > 0 ? 0 : errno;
+	close(fd);
+	return error;
+}
+
+static int do_set_budget(struct attempt *a)
+{
+	return set_budget(1, "max") ? 0 : errno;
+}
+
+/* What must be so after a failure: */
+
+static bool has_no_region(struct attempt *a)
+{
+	struct numapin_info info = { .size = sizeof(info) };
+
+	return !ioctl(a->fd, NUMAPIN_IOCTL_INFO, &info) && !info.out_length &&
+	       !counter(1, "regions") && !counter(1, "bytes");
+}
+
+static bool has_region(struct attempt *a)
+{
+	return counter(1, "regions") == 1 && counter(1, "bytes") == a->bytes &&
+	       (a->addr || !map(a));
+}
+
+static bool has_contents(struct attempt *a)
+{
+	return is_by_either(a->addr, a->bytes, 1, 2);
+}
+
+/* Ends it all; false where the child saw what it should not. */
+static bool clean_up(struct attempt *a)
+{
+	bool ok = true;
+
+	if (a->child.pid) {
+		hand_over(&a->child);
+		ok = !worker_wait(&a->child);
+	}
+	for (int i = 0; i < 2; i++)
+		if (a->pipe[i] >= 0)
+			close(a->pipe[i]);
+	if (a->addr)
+		munmap(a->addr, a->bytes);
+	if (a->fd >= 0)
+		close(a->fd);
+	return ok;
+}
+
+FIXTURE(operation) {
+	int fail_nth;
+	int make_it_fail;
+};
+
+/* @inside: Only what is asked for on behalf of the module is to fail. */
+FIXTURE_VARIANT(operation) {
+	const char *name;
+	bool inside;
+	struct attempt attempt;
+	bool (*prepare)(struct attempt *a);
+	int (*act)(struct attempt *a);
+	bool (*holds)(struct attempt *a);
+};
+
+#define OPERATION(variant_name, prepare_, act_, holds_, bytes_, flags_, ...)		\
+FIXTURE_VARIANT_ADD(operation, variant_name) {						\
+	.name = #variant_name,								\
+	.attempt = { .bytes = (bytes_), .flags = (flags_), .fd = -1, .pipe = { -1, -1 } }, \
+	.prepare = (prepare_),								\
+	.act = (act_),									\
+	.holds = (holds_),								\
+	__VA_ARGS__									\
+}
+
+/* More than a page of tables; and of both kinds */
+#define SMALL_BYTES (12 * PAGE)
+#define BIG_BYTES (2 * HUGE_PAGE)
+#define MIXED_BYTES (HUGE_PAGE + 8 * PAGE)
+
+OPERATION(open, NULL, do_open, NULL, 0, 0);
+OPERATION(info, with_file, do_info, has_no_region, 0, 0);
+OPERATION(show, with_region, do_show, has_region, SMALL_BYTES, 0);
+OPERATION(set_budget, with_region, do_set_budget, has_region, SMALL_BYTES, 0);
+OPERATION(alloc_huge, with_file, do_alloc, has_no_region, BIG_BYTES, NUMAPIN_ALLOC_HUGE);
+OPERATION(alloc_small, with_file, do_alloc, has_no_region, SMALL_BYTES, NUMAPIN_ALLOC_NO_HUGE);
+OPERATION(alloc_mixed, with_file, do_alloc, has_no_region, MIXED_BYTES, 0);
+OPERATION(alloc_private, with_file, do_alloc, has_no_region, MIXED_BYTES, NUMAPIN_ALLOC_PRIVATE);
+OPERATION(mmap_first, with_file, map, has_no_region, MIXED_BYTES, 0);
+OPERATION(mmap_huge, with_region, map, has_region, BIG_BYTES, 0);
+OPERATION(mmap_small, with_region, map, has_region, SMALL_BYTES, NUMAPIN_ALLOC_NO_HUGE);
+OPERATION(mmap_private, with_region, map, has_region, SMALL_BYTES,
+	  NUMAPIN_ALLOC_PRIVATE | NUMAPIN_ALLOC_NO_HUGE);
+OPERATION(fault_huge, with_mapping, do_fault, has_region, BIG_BYTES, 0);
+OPERATION(fault_mixed, with_mapping, do_fault, has_region, MIXED_BYTES, 0);
+OPERATION(locate, with_mapping, do_locate, has_region, MIXED_BYTES / 4 & ~(PAGE - 1),
+	  NUMAPIN_ALLOC_NO_HUGE);
+OPERATION(split, with_contents, do_split, has_contents, SMALL_BYTES, NUMAPIN_ALLOC_PRIVATE);
+OPERATION(protect, with_contents, do_protect, has_contents, SMALL_BYTES, NUMAPIN_ALLOC_PRIVATE);
+OPERATION(fork, with_contents, fork_child, has_contents, SMALL_BYTES, NUMAPIN_ALLOC_PRIVATE);
+OPERATION(fork_lent, with_lent_page, fork_child, has_contents, MIXED_BYTES,
+	  NUMAPIN_ALLOC_PRIVATE, .inside = true);
+OPERATION(fork_reserve, with_contents, fork_child, has_contents, MIXED_BYTES,
+	  NUMAPIN_ALLOC_PRIVATE | NUMAPIN_ALLOC_RESERVE, .inside = true);
+OPERATION(copy, with_child, do_fault, has_contents, MIXED_BYTES, NUMAPIN_ALLOC_PRIVATE);
+OPERATION(copy_reserve, with_child, do_fault, has_contents, MIXED_BYTES,
+	  NUMAPIN_ALLOC_PRIVATE | NUMAPIN_ALLOC_RESERVE);
+
+FIXTURE_SETUP(operation)
+{
+	struct sigaction action = { .sa_handler = sigbus };
+	struct attempt rehearsal = variant->attempt;
+
+	ASSERT_EQ(0, sigaction(SIGBUS, &action, NULL));
+	self->fail_nth = open_injection(variant->inside);
+	ASSERT_LE(0, self->fail_nth);
+	self->make_it_fail = open("/proc/self/make-it-fail", O_WRONLY | O_CLOEXEC);
+	ASSERT_LE(0, self->make_it_fail);
+	/* What it takes the first time is not the operation's. */
+	ASSERT_TRUE(!variant->prepare || variant->prepare(&rehearsal));
+	ASSERT_EQ(0, variant->act(&rehearsal));
+	EXPECT_TRUE(clean_up(&rehearsal));
+	ASSERT_TRUE(nothing_left());
+}
+
+FIXTURE_TEARDOWN(operation)
+{
+	close(self->fail_nth);
+	close(self->make_it_fail);
+	EXPECT_TRUE(nothing_left());
+	EXPECT_EQ(0, counter(1, "huge_bytes"));
+	EXPECT_EQ(0, counter(1, "lingering_bytes"));
+}
+
+/* Who comes next is served. */
+static bool works(void)
+{
+	struct attempt a = { .bytes = 3 * PAGE, .fd = -1, .pipe = { -1, -1 } };
+	bool ok = with_contents(&a) && !not_by(a.addr, a.bytes, 1) &&
+		  !pages_elsewhere(a.addr, a.bytes, 1);
+
+	return clean_up(&a) && ok;
+}
+
+static bool is_expected(int error)
+{
+	return !error || error == ENOMEM || error == EFAULT || error == EAGAIN || error == ENFILE;
+}
+
+/* What an attempt, which ended with @error, must leave; it is over then. */
+static void check(struct __test_metadata *_metadata, bool (*holds)(struct attempt *a),
+		  struct attempt *a, int error, long point)
+{
+	EXPECT_TRUE(is_expected(error)) {
+		TH_LOG("point %ld: %s", point, strerrorname_np(error));
+	}
+	EXPECT_TRUE(!error || !holds || holds(a)) {
+		TH_LOG("point %ld: not as it was", point);
+	}
+	EXPECT_TRUE(clean_up(a));
+	EXPECT_TRUE(nothing_left());
+	EXPECT_TRUE(works());
+}
+
+TEST_F_TIMEOUT(operation, fails_at_every_point, 600)
+{
+	long points = 0, refused = 0;
+	bool failed;
+
+	do {
+		struct attempt a = variant->attempt;
+		int error;
+
+		ASSERT_TRUE(!variant->prepare || variant->prepare(&a));
+		fail_nth(self->fail_nth, points + 1);
+		error = variant->act(&a);
+		failed = has_failed(self->fail_nth);
+		fail_nth(self->fail_nth, 0);
+		check(_metadata, variant->holds, &a, error, points + 1);
+		points += failed;
+		refused += !!error;
+	} while (failed);
+	printf("# points: %s: %ld, of which %ld are an error\n", variant->name, points, refused);
+	EXPECT_LT(0, points);
+}
+
+TEST_F_TIMEOUT(operation, fails_from_points_on, 600)
+{
+	static const char *const kinds[] = { "failslab", "fail_page_alloc" };
+
+	for (int i = 0; i < ARRAY_SIZE(kinds); i++) {
+		long space = 0, failures;
+
+		ASSERT_TRUE(prepare_injection(kinds[i], true));
+		do {
+			struct attempt a = variant->attempt;
+			int error;
+
+			ASSERT_TRUE(!variant->prepare || variant->prepare(&a));
+			ASSERT_TRUE(fail_after(kinds[i], space, self->make_it_fail));
+			error = variant->act(&a);
+			failures = end_failing(kinds[i], self->make_it_fail);
+			ASSERT_LE(0, failures);
+			check(_metadata, variant->holds, &a, error, space);
+			/* Each in the beginning; then there are many that are alike. */
+			space += 1 + space / 4;
+		} while (failures);
+	}
+}
+
+FIXTURE(injection) {
+	int fail_nth;
+};
+
+FIXTURE_SETUP(injection)
+{
+	self->fail_nth = open_injection(false);
+	ASSERT_LE(0, self->fail_nth);
+}
+
+FIXTURE_TEARDOWN(injection)
+{
+	close(self->fail_nth);
+	EXPECT_TRUE(nothing_left());
+}
+
+/* A file's bytes, to be freed */
+static void *contents_of(const char *path, size_t *bytes)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	char *buffer = NULL;
+
+	if (fd >= 0 && !fstat(fd, &st))
+		buffer = malloc(st.st_size);
+	if (buffer && read(fd, buffer, st.st_size) != st.st_size) {
+		free(buffer);
+		buffer = NULL;
+	}
+	if (buffer)
+		*bytes = st.st_size;
+	if (fd >= 0)
+		close(fd);
+	return buffer;
+}
+
+static bool is_loaded(void)
+{
+	return !access("/sys/module/numapin", F_OK) || !access("/sys/class/numapin", F_OK) ||
+	       !access("/dev/numapin/node1", F_OK);
+}
+
+static int unload(void)
+{
+	return syscall(SYS_delete_module, "numapin", O_NONBLOCK) ? errno : 0;
+}
+
+/* The module loads, if need be without a device, or leaves nothing of itself. */
+TEST_F_TIMEOUT(injection, module_load, 900)
+{
+	const char *path = getenv("NUMAPIN_MODULE");
+	long points = 0, refused = 0;
+	size_t bytes = 0;
+	bool failed;
+	void *image;
+
+	ASSERT_NE(NULL, path);
+	image = contents_of(path, &bytes);
+	ASSERT_NE(NULL, image);
+	ASSERT_EQ(0, unload());
+	do {
+		int error;
+
+		fail_nth(self->fail_nth, points + 1);
+		error = syscall(SYS_init_module, image, bytes, "") ? errno : 0;
+		failed = has_failed(self->fail_nth);
+		fail_nth(self->fail_nth, 0);
+		EXPECT_TRUE(is_expected(error)) {
+			TH_LOG("point %ld: %s", points + 1, strerrorname_np(error));
+		}
+		if (!error)
+			ASSERT_EQ(0, unload());
+		EXPECT_FALSE(is_loaded());
+		points += failed;
+		refused += !!error;
+	} while (failed);
+	printf("# points: module_load: %ld, of which %ld are an error\n", points, refused);
+	EXPECT_LT(0, points);
+	EXPECT_EQ(0, syscall(SYS_init_module, image, bytes, ""));
+	EXPECT_TRUE(works());
+	free(image);
+}
+
+TEST_HARNESS_MAIN
