@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What goes on around the fuzzer's processes: limits and cpusets that change,
+ * nodes that are full, memory that comes and goes.
+ */
+#ifndef SELFTESTS_FUZZ_WEATHER_H
+#define SELFTESTS_FUZZ_WEATHER_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "device.h"
+
+#define WEATHER_CGROUPS 2
+
+static inline const char *weather_path(char *path, int nr, const char *file)
+{
+	snprintf(path, ATTRIBUTE_PATH, CGROUPS "/fuzz%d/%s", nr, file);
+	return path;
+}
+
+/* The memory block that the machine has to spare, if it has one: it is offline. */
+static int spare_block = -1;
+
+static inline void weather_find_block(void)
+{
+	char path[ATTRIBUTE_PATH];
+
+	for (int block = 0; block < 256; block++) {
+		snprintf(path, sizeof(path), "/sys/devices/system/memory/memory%d/online", block);
+		if (!file_number(path))
+			spare_block = block;
+	}
+}
+
+/* Puts it to use, or takes it back. */
+static inline void weather_block(bool online)
+{
+	char path[ATTRIBUTE_PATH];
+
+	snprintf(path, sizeof(path), "/sys/devices/system/memory/memory%d/online", spare_block);
+	/* What is in use by then stays. */
+	write_file(path, online ? "1" : "0");
+}
+
+/* Makes the cgroups that the processes are moved between. */
+static inline bool weather_begin(void)
+{
+	char path[ATTRIBUTE_PATH];
+
+	weather_find_block();
+	if (!write_file(CGROUPS "/cgroup.subtree_control", "+memory +cpuset"))
+		return false;
+	for (int nr = 0; nr < WEATHER_CGROUPS; nr++) {
+		snprintf(path, sizeof(path), CGROUPS "/fuzz%d", nr);
+		if (mkdir(path, 0755) && errno != EEXIST)
+			return false;
+	}
+	return true;
+}
+
+static inline void weather_move(pid_t pid, int nr)
+{
+	char path[ATTRIBUTE_PATH], text[16];
+
+	snprintf(text, sizeof(text), "%d", pid);
+	/* It may be gone. */
+	write_file(weather_path(path, nr, "cgroup.procs"), text);
+}
+
+static inline void weather_cpuset(int nr, const char *mems)
+{
+	char path[ATTRIBUTE_PATH];
+
+	write_file(weather_path(path, nr, "cpuset.mems"), mems);
+}
+
+/* Leaves a node with little, for a moment. */
+static inline void weather_fill_node(int node)
+{
+	const unsigned long mask = 1ul << node;
+	long long bytes = node_free(node) - 24 * (long long)MIB;
+	char *addr;
+
+	if (bytes <= 0)
+		return;
+	addr = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (addr == MAP_FAILED)
+		return;
+	/* Short of it others come in between: this is not for OOM kills. */
+	if (!mbind(addr, bytes, MPOL_PREFERRED, &mask, sizeof(mask) * 8, 0)) {
+		for (long long i = 0; i < bytes && node_free(node) > 24 * (long long)MIB;
+		     i += HUGE_PAGE)
+			madvise(addr + i, HUGE_PAGE, MADV_POPULATE_WRITE);
+		usleep(50000);
+	}
+	munmap(addr, bytes);
+}
+
+/* All as it is for other tests */
+static inline void weather_end(void)
+{
+	char path[ATTRIBUTE_PATH];
+
+	set_budget(1, "max");
+	weather_block(false);
+	for (int nr = 0; nr < WEATHER_CGROUPS; nr++) {
+		snprintf(path, sizeof(path), CGROUPS "/fuzz%d", nr);
+		SOON(!rmdir(path) || errno == ENOENT);
+	}
+}
+
+#endif /* SELFTESTS_FUZZ_WEATHER_H */
