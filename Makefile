@@ -49,6 +49,10 @@ examples: $(build)/take-away
 guest-deps:
 	@scripts/deps build guest
 
+# What building one of our own kernels needs
+kernel-deps:
+	@scripts/deps kernel
+
 guest-modules: guest-deps
 	@for kernel in $(GUEST_KERNELS); do \
 		image=$$(scripts/fetch kernel $$kernel) && \
@@ -63,9 +67,26 @@ check: GUEST_KERNELS = $(KERNELS)
 check: guest-modules selftests sanitized
 	selftests/check $(KERNELS)
 
+check-debug: kernel-deps
+	$(MAKE) check KERNELS=6.12-debug
+
+check-kcsan: kernel-deps
+	$(MAKE) check KERNELS=6.12-kcsan
+
 bench: GUEST_KERNELS = $(KERNEL)
 bench: guest-modules selftests
 	selftests/vm/boot --kernel $(KERNEL) selftests/vm/bench $(BENCH)
+
+coverage: kernel-deps
+	@scripts/deps build guest coverage
+	selftests/coverage $(MACHINES)
+
+# For long: MINUTES
+MINUTES	?= 30
+soak: GUEST_KERNELS = $(KERNEL)
+soak: guest-modules selftests
+	selftests/vm/boot --kernel $(KERNEL) --timeout $$(($(MINUTES) * 60 + 600)) \
+		selftests/vm/soak $(MINUTES)
 
 # Of what the last check of KERNELS saw
 table:
@@ -87,6 +108,10 @@ clean:
 help:
 	@echo "make run              see it: boots a two-node guest, allocates, tries to move the pages"
 	@echo "make check            every test: on this machine, and in guests with KERNELS ($(KERNELS))"
+	@echo "make check-debug      the same on a kernel built to find mistakes (KASAN, lockdep, ...)"
+	@echo "make check-kcsan      on one that finds data races"
+	@echo "make coverage         the lines and branches of kmod/ and userlib/ that the tests reach"
+	@echo "make soak             the fuzzer beside stress-ng, for MINUTES ($(MINUTES))"
 	@echo "make bench            what fork() costs beside anonymous memory (BENCH=--help)"
 	@echo "make table            docs/immovable.md, of what make check saw of KERNELS"
 	@echo "make lint             gcc and its analyzer, sparse, coccinelle, clang-tidy, checkpatch, shellcheck"
@@ -101,11 +126,11 @@ help:
 	@echo "make modules_install  the module, for KDIR's kernel (INSTALL_MOD_PATH)"
 	@echo "make clean            removes build/"
 	@echo
-	@echo "run, check, bench and lint install the Debian packages that they need, and say which."
-	@echo "run and bench boot KERNEL ($(KERNEL)). Debian's kernels (6.1, 6.12, 7.3) are kept in ~/.cache/numapin."
+	@echo "run, check, soak, bench and lint install the Debian packages that they need, and say which."
+	@echo "run, soak and bench boot KERNEL ($(KERNEL)). Debian's kernels (6.1, 6.12, 7.3) are kept in ~/.cache/numapin."
 
 # Steps install packages and fetch kernels that the next ones need.
 .NOTPARALLEL:
 
-.PHONY: all modules modules_install userlib selftests sanitized examples guest-deps guest-modules \
-	run check bench table lint install clean help
+.PHONY: all modules modules_install userlib selftests sanitized examples \
+	guest-deps kernel-deps guest-modules run check check-debug check-kcsan coverage soak bench table lint install clean help
