@@ -47,11 +47,7 @@ examples: $(build)/take-away
 
 # What a guest needs, whichever kernel this machine runs
 guest-deps:
-	@scripts/deps build guest
-
-# What building one of our own kernels needs
-kernel-deps:
-	@scripts/deps kernel
+	@scripts/deps build guest $(if $(findstring -,$(GUEST_KERNELS)),kernel)
 
 guest-modules: guest-deps
 	@for kernel in $(GUEST_KERNELS); do \
@@ -67,18 +63,15 @@ check: GUEST_KERNELS = $(KERNELS)
 check: guest-modules selftests sanitized
 	selftests/check $(KERNELS)
 
-check-debug: kernel-deps
-	$(MAKE) check KERNELS=6.12-debug
-
-check-kcsan: kernel-deps
-	$(MAKE) check KERNELS=6.12-kcsan
+check-debug check-kcsan:
+	$(MAKE) check KERNELS=6.12-$(@:check-%=%)
 
 bench: GUEST_KERNELS = $(KERNEL)
 bench: guest-modules selftests
 	selftests/vm/boot --kernel $(KERNEL) selftests/vm/bench $(BENCH)
 
-coverage: kernel-deps
-	@scripts/deps build guest coverage
+coverage:
+	@scripts/deps build guest kernel coverage
 	selftests/coverage $(MACHINES)
 
 # For long: MINUTES
@@ -133,4 +126,4 @@ help:
 .NOTPARALLEL:
 
 .PHONY: all modules modules_install userlib selftests sanitized examples \
-	guest-deps kernel-deps guest-modules run check check-debug check-kcsan coverage soak bench table lint install clean help
+	guest-deps guest-modules run check check-debug check-kcsan coverage soak bench table lint install clean help

@@ -91,7 +91,7 @@ static inline void weather_fill_node(int node)
 	addr = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (addr == MAP_FAILED)
 		return;
-	/* Short of it others come in between: this is not for OOM kills. */
+	/* Where others take it meanwhile, the rest comes from elsewhere: nobody is killed. */
 	if (!mbind(addr, bytes, MPOL_PREFERRED, &mask, sizeof(mask) * 8, 0)) {
 		for (long long i = 0; i < bytes && node_free(node) > 24 * (long long)MIB;
 		     i += HUGE_PAGE)

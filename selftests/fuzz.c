@@ -918,6 +918,7 @@ static int be_process(int nr)
 	/* Every other one has limits. */
 	if (nr % 2 && !become_nobody(16 * MIB))
 		return 1;
+	/* Or its own files in /proc would not be its own. */
 	prctl(PR_SET_DUMPABLE, 1);
 	for (long i = 0; i < options.threads; i++)
 		if (pthread_create(&threads[i], NULL, be_thread, (void *)i))
@@ -1117,6 +1118,17 @@ static void report(bool ok)
 	printf(options.json ? "}\n" : "\n");
 }
 
+/* Processes without rights may open the devices; or not any more. */
+static void open_to_all(bool all)
+{
+	char path[64];
+
+	for (int node = 0; node < 2; node++) {
+		snprintf(path, sizeof(path), "/dev/numapin/node%d", node);
+		chmod(path, all ? 0666 : 0660);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	pid_t pids[MAX_PROCESSES];
@@ -1131,12 +1143,7 @@ int main(int argc, char **argv)
 	if (tally == MAP_FAILED || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, mailbox) ||
 	    !weather_begin())
 		ksft_exit_fail_msg("cannot begin: %s\n", strerror(errno));
-	for (int node = 0; node < 2; node++) {
-		char path[64];
-
-		snprintf(path, sizeof(path), "/dev/numapin/node%d", node);
-		chmod(path, 0666);
-	}
+	open_to_all(true);
 	printf("# fuzz: seed %lu\n", options.seed);
 	fflush(stdout);
 	for (int nr = 0; nr < options.processes; nr++) {
@@ -1147,6 +1154,7 @@ int main(int argc, char **argv)
 			ksft_exit_fail_msg("fork: %s\n", strerror(errno));
 	}
 	ok = watch(pids);
+	open_to_all(false);
 	weather_end();
 	report(ok);
 	/* What was on its way from one to another */
