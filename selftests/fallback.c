@@ -445,7 +445,7 @@ TEST_F(absent, threads)
 		ASSERT_EQ(0, pthread_join(threads[i], &bad));
 		EXPECT_EQ(NULL, bad);
 	}
-	EXPECT_EQ(ARRAY_SIZE(threads) * ROUNDS, counted);
+	EXPECT_EQ(ARRAY_SIZE(threads) * ROUNDS, atomic_load(&counted));
 }
 
 TEST_HARNESS_MAIN
