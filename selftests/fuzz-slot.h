@@ -25,6 +25,11 @@ enum page_state {
 	WRITABLE,
 };
 
+/* The words of a page that are written, each by itself, and looked at */
+static const size_t slot_words[] = { 0, 211, PAGE / sizeof(uint64_t) - 1 };
+
+#define NR_WORDS ARRAY_SIZE(slot_words)
+
 /**
  * struct slot - one open file of a node device and its region, or room for one
  * @fd: The file; -1 where it is closed, which its mappings may outlive
@@ -38,7 +43,7 @@ enum page_state {
  * @base: Where page 0 is mapped, or would be, were it
  * @nr_mapped: How many pages are mapped
  * @state: enum page_state of each page
- * @stamp: What was written to each page last: 0: nothing
+ * @stamp: What was written to each word of each page last: 0: nothing
  */
 struct slot {
 	int fd;
@@ -52,7 +57,7 @@ struct slot {
 	char *base;
 	size_t nr_mapped;
 	uint8_t state[MAX_PAGES];
-	uint32_t stamp[MAX_PAGES];
+	uint32_t stamp[MAX_PAGES][NR_WORDS];
 };
 
 /* A word of a page: who, which page, and what was written */
@@ -66,9 +71,6 @@ static inline bool slot_may_hold(uint64_t word, uint16_t tag, size_t page)
 {
 	return !word || word >> 32 == ((uint64_t)tag << 16 | page);
 }
-
-/* The words of a page that are written and looked at */
-static const size_t slot_words[] = { 0, 211, PAGE / sizeof(uint64_t) - 1 };
 
 static inline char *slot_addr(const struct slot *slot, size_t page)
 {
@@ -84,15 +86,15 @@ static inline bool slot_private(const struct slot *slot)
 static _Thread_local sigjmp_buf sigbus_exit;
 static _Thread_local volatile bool expects_sigbus;
 
-/* Writes to a page, or reads it; false: SIGBUS. */
-static inline bool slot_access(char *addr, uint64_t *words, bool write)
+/* Writes words [first, end) of a page, or reads them; false: SIGBUS. */
+static inline bool slot_access(char *addr, uint64_t *words, size_t first, size_t end, bool write)
 {
 	if (sigsetjmp(sigbus_exit, 1)) {
 		expects_sigbus = false;
 		return false;
 	}
 	expects_sigbus = true;
-	for (size_t i = 0; i < ARRAY_SIZE(slot_words); i++) {
+	for (size_t i = first; i < end; i++) {
 		volatile uint64_t *word = (uint64_t *)addr + slot_words[i];
 
 		if (write)

@@ -191,15 +191,15 @@ static void unmap_all(struct slot *slot)
 
 static void check_page(const struct slot *slot, char *addr, size_t page)
 {
-	uint64_t words[ARRAY_SIZE(slot_words)], expected;
+	uint64_t words[NR_WORDS];
 
-	if (!slot_access(addr, words, false)) {
+	if (!slot_access(addr, words, 0, NR_WORDS, false)) {
 		MUST(slot_private(slot), "SIGBUS at page %zu of a shared region", page);
 		tally->sigbus++;
 		return;
 	}
-	expected = slot_word(slot->tag, page, slot->stamp[page]);
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+	for (size_t i = 0; i < NR_WORDS; i++) {
+		uint64_t expected = slot_word(slot->tag, page, slot->stamp[page][i]);
 		bool ok = slot->alien ? slot_may_hold(words[i], slot->tag, page) :
 					words[i] == expected;
 
@@ -438,16 +438,14 @@ static bool op_alias(struct slot *slot)
 static bool op_write(struct slot *slot)
 {
 	const size_t page = mapped_page(slot, WRITABLE);
-	uint64_t words[ARRAY_SIZE(slot_words)];
-	uint32_t stamp;
+	const size_t i = below(NR_WORDS);
+	uint64_t words[NR_WORDS];
 
 	if (page == slot->pages || slot->alien)
 		return false;
-	stamp = slot->stamp[page] + 1;
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		words[i] = slot_word(slot->tag, page, stamp);
-	if (slot_access(slot_addr(slot, page), words, true)) {
-		slot->stamp[page] = stamp;
+	words[i] = slot_word(slot->tag, page, slot->stamp[page][i] + 1);
+	if (slot_access(slot_addr(slot, page), words, i, i + 1, true)) {
+		slot->stamp[page][i]++;
 		return true;
 	}
 	MUST(slot_private(slot), "SIGBUS for a write to a shared region");
@@ -644,20 +642,18 @@ static bool op_copy(struct slot *slot)
 	const size_t page = mapped_page(slot, READABLE);
 	uint64_t words[PAGE / sizeof(uint64_t)];
 	struct iovec local = { words, PAGE }, remote = { .iov_len = PAGE };
-	uint32_t stamp;
 	ssize_t n;
 
 	if (page == slot->pages || slot->alien || slot->state[page] != WRITABLE)
 		return false;
 	remote.iov_base = slot_addr(slot, page);
 	memset(words, 0, sizeof(words));
-	stamp = slot->stamp[page] + 1;
-	for (size_t i = 0; i < ARRAY_SIZE(slot_words); i++)
-		words[slot_words[i]] = slot_word(slot->tag, page, stamp);
+	for (size_t i = 0; i < NR_WORDS; i++)
+		words[slot_words[i]] = slot_word(slot->tag, page, slot->stamp[page][i] + 1);
 	n = process_vm_writev(getpid(), &local, 1, &remote, 1, 0);
-	if (n == PAGE)
-		slot->stamp[page] = stamp;
-	else
+	for (size_t i = 0; n == PAGE && i < NR_WORDS; i++)
+		slot->stamp[page][i]++;
+	if (n != PAGE)
 		MUST(n < 0 && slot_private(slot), "process_vm_writev: %zd", n);
 	return true;
 }
