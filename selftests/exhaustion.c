@@ -7,7 +7,7 @@
 #include <sys/swap.h>
 #include <time.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "cgroup.h"
 #include "device.h"
@@ -456,22 +456,22 @@ static const struct filler default_filler = {
 	.way = &by_alloc, .smallest = PAGE, .share = LLONG_MAX
 };
 
-TEST_F_TIMEOUT(node, by_one_request, 120)
+TEST_F(node, by_one_request)
 {
 	ask_for_all(_metadata, &self->scene, &default_filler);
 }
 
-TEST_F_TIMEOUT(node, by_one_process, 120)
+TEST_F(node, by_one_process)
 {
 	fill_and_free(_metadata, &self->scene, &default_filler, 1, false);
 }
 
-TEST_F_TIMEOUT(node, by_processes_in_turn, 120)
+TEST_F(node, by_processes_in_turn)
 {
 	fill_and_free(_metadata, &self->scene, &default_filler, WORKERS, false);
 }
 
-TEST_F_TIMEOUT(node, by_racing_processes, 120)
+TEST_F(node, by_racing_processes)
 {
 	fill_and_free(_metadata, &self->scene, &default_filler, WORKERS, true);
 }
@@ -510,12 +510,12 @@ FIXTURE_TEARDOWN(way)
 	scene_end(_metadata, &self->scene);
 }
 
-TEST_F_TIMEOUT(way, by_one_request, 120)
+TEST_F(way, by_one_request)
 {
 	ask_for_all(_metadata, &self->scene, &variant->filler);
 }
 
-TEST_F_TIMEOUT(way, by_one_process, 120)
+TEST_F(way, by_one_process)
 {
 	fill_and_free(_metadata, &self->scene, &variant->filler, 1, false);
 }
@@ -561,7 +561,7 @@ FIXTURE_TEARDOWN(idle)
  * that is otherwise full, whichever CPUs it went through. Not all of it, since a
  * full node may be short of what the kernel keeps.
  */
-TEST_F_TIMEOUT(idle, what_was_freed_is_had_again, 120)
+TEST_F(idle, what_was_freed_is_had_again)
 {
 	const unsigned int flags[] = { NUMAPIN_ALLOC_HUGE, NUMAPIN_ALLOC_NO_HUGE };
 	struct piece pieces[512];
@@ -617,7 +617,7 @@ static void end_fragments(struct piece *pieces, int nr)
 		give_by_close(&pieces[i]);
 }
 
-TEST_F_TIMEOUT(idle, no_huge_page_left, 120)
+TEST_F(idle, no_huge_page_left)
 {
 	struct piece pieces[MOST_FRAGMENTS];
 	int nr = fragment(pieces), huge[MOST_FRAGMENTS], nr_huge = 0, fd;
@@ -642,7 +642,7 @@ TEST_F_TIMEOUT(idle, no_huge_page_left, 120)
 }
 
 /* What the node has in use for page cache is to be had. */
-TEST_F_TIMEOUT(idle, page_cache_gives_way, 120)
+TEST_F(idle, page_cache_gives_way)
 {
 	int ballast = open_node(1, O_RDWR), fd = open_node(1, O_RDWR);
 	struct numapin_alloc reply;
@@ -692,7 +692,7 @@ static bool dies_promptly(pid_t pid)
  * A system call that would write to what must be copied first, and cannot be, is
  * an error, and who is killed in it dies.
  */
-TEST_F_TIMEOUT(idle, no_huge_page_to_copy_to, 120)
+TEST_F(idle, no_huge_page_to_copy_to)
 {
 	const struct filler filler = {
 		.way = &by_alloc, .flags = NUMAPIN_ALLOC_HUGE, .smallest = HUGE_PAGE,
@@ -790,7 +790,7 @@ static int alloc_without_reply(int fd, size_t bytes)
 #define NOBODY 65534
 
 /* What a user was refused when it was all but had does not count against limits. */
-TEST_F_TIMEOUT(idle, refusals_are_not_counted, 120)
+TEST_F(idle, refusals_are_not_counted)
 {
 	const struct rlimit enough = { whole_node(), RLIM_INFINITY };
 	const struct rlimit little = { MIB, RLIM_INFINITY };
@@ -856,7 +856,7 @@ static void one_round(struct __test_metadata *_metadata, int round)
 
 #define ROUNDS 1000
 
-TEST_F_TIMEOUT(idle, a_thousand_rounds, 120)
+TEST_F(idle, a_thousand_rounds)
 {
 	struct levels start, end;
 	int i;
@@ -939,7 +939,7 @@ static long long kill_at(struct __test_metadata *_metadata, const struct way *wa
 	return start - least;
 }
 
-TEST_F_TIMEOUT(killed, frees_all, 120)
+TEST_F(killed, frees_all)
 {
 	const long long all = nearly_all();
 	long long most = kill_at(_metadata, variant->way, variant->flags, 1);

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "cgroup.h"
 #include "library.h"
@@ -52,7 +52,7 @@ FIXTURE_TEARDOWN(absent)
 	close(self->disk);
 }
 
-TEST_F_TIMEOUT(absent, bound_on_every_node, 120)
+TEST_F(absent, bound_on_every_node)
 {
 	const size_t sizes[] = { 1, 4 * KIB, MIB, 2 * MIB, 5 * MIB, 256 * MIB };
 
@@ -145,7 +145,7 @@ TEST_F(absent, too_large)
 }
 
 /* What mbind cannot find on the node is refused: no OOM kill, no other node. */
-TEST_F_TIMEOUT(absent, full_node, 120)
+TEST_F(absent, full_node)
 {
 	const int node = numa_max_node();
 	long kills = vmstat("oom_kill");
@@ -167,7 +167,7 @@ TEST_F_TIMEOUT(absent, full_node, 120)
 }
 
 /* A node whose memory is in use for page cache is not full. */
-TEST_F_TIMEOUT(absent, page_cache_gives_way, 120)
+TEST_F(absent, page_cache_gives_way)
 {
 	const int node = numa_max_node();
 	char *addr;

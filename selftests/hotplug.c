@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "cgroup.h"
 #include "device.h"
@@ -285,18 +285,18 @@ static void check_coming_and_going(struct __test_metadata *_metadata, const stru
 	EXPECT_STREQ("", next_event(uevents));
 }
 
-TEST_F_TIMEOUT(node, has_a_device_while_it_has_memory, 120)
+TEST_F(node, has_a_device_while_it_has_memory)
 {
 	check_coming_and_going(_metadata, &self->dimm, self->uevents, "online_kernel", 0);
 }
 
-TEST_F_TIMEOUT(node, has_a_device_while_it_has_movable_memory, 120)
+TEST_F(node, has_a_device_while_it_has_movable_memory)
 {
 	check_coming_and_going(_metadata, &self->dimm, self->uevents, "online_movable", EOPNOTSUPP);
 }
 
 /* With a block that does not move the node has what ALLOC is for, and only that. */
-TEST_F_TIMEOUT(node, gets_memory_that_can_be_pinned, 120)
+TEST_F(node, gets_memory_that_can_be_pinned)
 {
 	struct numapin_alloc reply;
 	int fd, much, more;
@@ -334,7 +334,7 @@ static bool is_refused(void)
 }
 
 /* Memory of a region does not go, whether root asks for it or the machine. */
-TEST_F_TIMEOUT(node, keeps_the_memory_of_a_region, 120)
+TEST_F(node, keeps_the_memory_of_a_region)
 {
 	const size_t bytes = 64 * MIB;
 	int low = self->dimm.blocks[0], fd;
@@ -417,12 +417,12 @@ static void check_open_file(struct __test_metadata *_metadata, struct dimm *dimm
 	close(fd);
 }
 
-TEST_F_TIMEOUT(node, is_good_again_for_an_open_file, 120)
+TEST_F(node, is_good_again_for_an_open_file)
 {
 	check_open_file(_metadata, &self->dimm, "online_kernel", 0);
 }
 
-TEST_F_TIMEOUT(node, is_good_again_with_movable_memory, 120)
+TEST_F(node, is_good_again_with_movable_memory)
 {
 	check_open_file(_metadata, &self->dimm, "online_movable", EOPNOTSUPP);
 }
@@ -493,7 +493,7 @@ static int try_region(size_t bytes)
 	return error;
 }
 
-TEST_F_TIMEOUT(node, may_lose_its_memory_at_any_moment, 120)
+TEST_F(node, may_lose_its_memory_at_any_moment)
 {
 	struct flapper flapper;
 	int error, got = 0;
@@ -555,7 +555,7 @@ static pid_t start_slow_alloc(atomic_int *step)
 }
 
 /* The node may go meanwhile. It is an error, and nothing that the kernel logs. */
-TEST_F_TIMEOUT(node, may_be_gone_when_its_pages_are_taken, 120)
+TEST_F(node, may_be_gone_when_its_pages_are_taken)
 {
 	atomic_int *step = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 				-1, 0);
@@ -583,7 +583,7 @@ TEST_F_TIMEOUT(node, may_be_gone_when_its_pages_are_taken, 120)
 }
 
 /* Whichever the module sees first of its end and of the memory's coming and going */
-TEST_F_TIMEOUT(node, may_lose_its_memory_while_the_module_loads, 120)
+TEST_F(node, may_lose_its_memory_while_the_module_loads)
 {
 	const char *module = getenv("NUMAPIN_MODULE");
 	char load[256];

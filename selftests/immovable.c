@@ -9,7 +9,7 @@
 #include <linux/mman.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "pressure.h"
 #include "region.h"
@@ -18,7 +18,7 @@
  * Migration between nodes
  */
 
-TEST_F_TIMEOUT(region, migrate_pages, 60)
+TEST_F(region, migrate_pages)
 {
 	struct bitmask *from = only_node(1), *to = only_node(0);
 	char *ordinary = ordinary_memory(ORDINARY, MADV_HUGEPAGE);
@@ -69,7 +69,7 @@ static const char *status_of_each(int status)
 	return text;
 }
 
-TEST_F_TIMEOUT(region, move_pages, 60)
+TEST_F(region, move_pages)
 {
 	char *ordinary = ordinary_memory(ORDINARY, MADV_HUGEPAGE);
 	int status;
@@ -83,7 +83,7 @@ TEST_F_TIMEOUT(region, move_pages, 60)
 	       status_of_each(status));
 }
 
-TEST_F_TIMEOUT(region, move_all_pages, 60)
+TEST_F(region, move_all_pages)
 {
 	char *ordinary = ordinary_memory(ORDINARY, MADV_HUGEPAGE);
 	int status;
@@ -110,7 +110,7 @@ static void move_parents_pages(int fd, char *addr, size_t bytes, char *ordinary)
 	_exit(write(fd, &status, sizeof(status)) != sizeof(status));
 }
 
-TEST_F_TIMEOUT(region, move_pages_by_another_process, 60)
+TEST_F(region, move_pages_by_another_process)
 {
 	char *ordinary = ordinary_memory(ORDINARY, MADV_HUGEPAGE);
 	int pipes[2], status;
@@ -216,7 +216,7 @@ static bool is_new(const struct policy *policy)
 	return policy->mode == MPOL_WEIGHTED_INTERLEAVE;
 }
 
-TEST_F_TIMEOUT(region, mbind, 60)
+TEST_F(region, mbind)
 {
 	char way[64], *ordinary;
 	int control, errors[ARRAY_SIZE(mbind_flags)];
@@ -253,7 +253,7 @@ static int set_mempolicy_errno(const struct policy *policy)
 }
 
 /* A task's policy is asked when a page is touched that is not there. */
-TEST_F_TIMEOUT(region, set_mempolicy, 60)
+TEST_F(region, set_mempolicy)
 {
 	char way[64], *ordinary;
 	int error;
@@ -275,7 +275,7 @@ TEST_F_TIMEOUT(region, set_mempolicy, 60)
 	}
 }
 
-TEST_F_TIMEOUT(region, cpuset_mems, 60)
+TEST_F(region, cpuset_mems)
 {
 	char *ordinary = ordinary_memory(ORDINARY, MADV_HUGEPAGE);
 	bool took;
@@ -357,7 +357,7 @@ static long faults_while_scanned(void)
 	return SOON(scans() > scanned + 10) ? vmstat("numa_hint_faults") - faults : -1;
 }
 
-TEST_F_TIMEOUT(region, numa_balancing, 120)
+TEST_F(region, numa_balancing)
 {
 	struct hammer hammer = { 0 };
 	char *ordinary;
@@ -413,7 +413,7 @@ static bool odd_pages_moved(const char *addr, const uint64_t *before)
 #define KEEP_LITTLE "1000000"
 #define KEEP_AS_USUAL "0"
 
-TEST_F_TIMEOUT(region, compaction, 60)
+TEST_F(region, compaction)
 {
 	const char *kept = "/proc/sys/vm/percpu_pagelist_high_fraction";
 	int error, error_of_node;
@@ -448,7 +448,7 @@ static long anon_huge(const char *addr)
 	return smaps_bytes(addr, "AnonHugePages");
 }
 
-TEST_F_TIMEOUT(region, split_huge_pages, 60)
+TEST_F(region, split_huge_pages)
 {
 	char range[64], *ordinary = ordinary_memory(ORDINARY, MADV_HUGEPAGE);
 	const char *debugfs = "/sys/kernel/debug/split_huge_pages";
@@ -476,7 +476,7 @@ TEST_F_TIMEOUT(region, split_huge_pages, 60)
 
 #define KHUGEPAGED "/sys/kernel/mm/transparent_hugepage/khugepaged"
 
-TEST_F_TIMEOUT(region, khugepaged, 60)
+TEST_F(region, khugepaged)
 {
 	char *ordinary = ordinary_memory(ORDINARY, MADV_NOHUGEPAGE);
 	int error;
@@ -500,7 +500,7 @@ TEST_F_TIMEOUT(region, khugepaged, 60)
 	write_file(KHUGEPAGED "/pages_to_scan", "4096");
 }
 
-TEST_F_TIMEOUT(region, collapse, 60)
+TEST_F(region, collapse)
 {
 	char *ordinary = ordinary_memory(ORDINARY, MADV_NOHUGEPAGE);
 	int error;
@@ -535,7 +535,7 @@ static long merged(void)
 	return file_number("/proc/self/ksm_merging_pages");
 }
 
-TEST_F_TIMEOUT(region, mergeable, 60)
+TEST_F(region, mergeable)
 {
 	char *ordinary = ordinary_memory(ALIKE, MADV_NOHUGEPAGE), *alike;
 	int error, fd = open_node(1, O_RDWR);

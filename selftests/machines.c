@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "device.h"
 #include "library.h"
@@ -181,7 +181,7 @@ static void check_device(struct __test_metadata *_metadata, int node)
 	close(fd);
 }
 
-TEST_F_TIMEOUT(machine, gives_regions_of_each_node, 120)
+TEST_F(machine, gives_regions_of_each_node)
 {
 	for (int node = 0; node < MAX_NODES; node++)
 		if (numa_bitmask_isbitset(self->pinnable, node))
@@ -209,7 +209,7 @@ static void check_pinned(struct __test_metadata *_metadata, int node)
 	EXPECT_NE(NULL, strstr(numapin_error(), words));
 }
 
-TEST_F_TIMEOUT(machine, pins_on_each_node, 120)
+TEST_F(machine, pins_on_each_node)
 {
 	for (int node = 0; node < MAX_NODES; node++)
 		if (numa_bitmask_isbitset(self->pinnable, node))
@@ -231,7 +231,7 @@ static void check_bound(struct __test_metadata *_metadata, int node)
 	EXPECT_EQ(0, free_numa_memory(addr, 3 * MIB));
 }
 
-TEST_F_TIMEOUT(machine, binds_on_each_node, 120)
+TEST_F(machine, binds_on_each_node)
 {
 	setenv("NUMAPIN_BACKEND", "mbind", 1);
 	for (int node = 0; node < MAX_NODES; node++)
@@ -295,7 +295,7 @@ TEST_F(distances, are_as_told)
 }
 
 /* What is asked of a node, whether it is to be had or not, costs none that is near. */
-TEST_F_TIMEOUT(distances, do_not_matter, 120)
+TEST_F(distances, do_not_matter)
 {
 	for (int node = 0; node < 4; node++) {
 		int some = open_node(node, O_RDWR), all = open_node(node, O_RDWR);
@@ -461,7 +461,7 @@ TEST_F(full, library_says_so_whichever_backend)
 }
 
 /* With the last page of it taken, node 1 is as good as ever. */
-TEST_F_TIMEOUT(full, to_the_last_page, 120)
+TEST_F(full, to_the_last_page)
 {
 	struct numapin_alloc reply;
 	int fds[512], used = 0;

@@ -3,7 +3,7 @@
  * Each page of a region is on its node from the start, by move_pages(2), and is
  * mapped by the largest page that fits, by smaps.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "device.h"
 #include "oracle.h"

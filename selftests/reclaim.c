@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "pressure.h"
 #include "region.h"
@@ -47,7 +47,7 @@ static long cached(int disk, size_t bytes)
 	return pages;
 }
 
-TEST_F_TIMEOUT(region, drop_caches, 120)
+TEST_F(region, drop_caches)
 {
 	char *buffer = malloc(ORDINARY);
 	int disk, error;
@@ -65,7 +65,7 @@ TEST_F_TIMEOUT(region, drop_caches, 120)
 	close(disk);
 }
 
-TEST_F_TIMEOUT(region, memory_reclaim, 120)
+TEST_F(region, memory_reclaim)
 {
 	char *ordinary;
 	int error;
@@ -109,7 +109,7 @@ static bool write_until_swapped(char *addr)
 	return false;
 }
 
-TEST_F_TIMEOUT(region, swap_of_full_cgroup, 120)
+TEST_F(region, swap_of_full_cgroup)
 {
 	char *ordinary = node1_memory(PRESSURE);
 
@@ -125,7 +125,7 @@ TEST_F_TIMEOUT(region, swap_of_full_cgroup, 120)
 }
 
 /* Another region has most of the node. */
-TEST_F_TIMEOUT(region, swap_of_full_node, 120)
+TEST_F(region, swap_of_full_node)
 {
 	char *ordinary = node1_memory(PRESSURE);
 	int ballast = open_node(1, O_RDWR);
@@ -148,7 +148,7 @@ TEST_F_TIMEOUT(region, swap_of_full_node, 120)
  * is for the kernel to split first.
  */
 
-TEST_F_TIMEOUT(region, pageout, 120)
+TEST_F(region, pageout)
 {
 	int error, error_of_page;
 	long before, pages;
@@ -185,7 +185,7 @@ static int pageout_of_parent(char *addr, size_t bytes)
 	return n < 0 ? errno : n == bytes ? 0 : EINTR;
 }
 
-TEST_F_TIMEOUT(region, pageout_by_another_process, 120)
+TEST_F(region, pageout_by_another_process)
 {
 	int status, error;
 	char *ordinary;
@@ -310,7 +310,7 @@ static bool unpoison(uint64_t frame)
 	       !is_poisoned(frame);
 }
 
-TEST_F_TIMEOUT(region, soft_offline, 120)
+TEST_F(region, soft_offline)
 {
 	char *ordinary = ordinary_memory(PAGE, MADV_NOHUGEPAGE);
 	uint64_t frame;
@@ -342,7 +342,7 @@ static int poison_ordinary(uint64_t *frame)
 	return *(volatile char *)ordinary;
 }
 
-TEST_F_TIMEOUT(region, hwpoison, 120)
+TEST_F(region, hwpoison)
 {
 	uint64_t frame, *ordinary_frame = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 					       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -511,7 +511,7 @@ static bool leaves_block(long block, const char *addr, size_t bytes)
  * the region; so there is a larger one beside it. Ordinary memory is where none
  * of the kernel's pages are in the way.
  */
-TEST_F_TIMEOUT(region, offline, 120)
+TEST_F(region, offline)
 {
 	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	int fd = open_node(1, O_RDWR), error = 0;

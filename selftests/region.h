@@ -2,7 +2,7 @@
 /*
  * A region under attack: a fixture with a region of node 1 that a thread writes
  * and checks all the while; and the line that says how an attempt on it ended,
- * for docs/immovable.md. Include kselftest_harness.h first.
+ * for docs/immovable.md. Include harness.h first.
  */
 #ifndef SELFTESTS_REGION_H
 #define SELFTESTS_REGION_H
