@@ -13,6 +13,12 @@
 
 #define NOBODY 65534
 
+/* The child's own checks: it ends with their line's number where they fail. */
+#define CHILD_EXPECT(condition) do {			\
+	if (!(condition))				\
+		_exit(__LINE__ & 0xff ?: 1);		\
+} while (0)
+
 /* Runs @what in a child and gives its verdict. */
 #define IN_CHILD(what) ({						\
 	int _status;							\

@@ -74,12 +74,6 @@ FIXTURE_TEARDOWN(region)
 	EXPECT_EQ(0, counter(1, "lingering_bytes"));
 }
 
-/* The child's own checks: it ends with their number where they fail. */
-#define CHILD_EXPECT(condition) do {			\
-	if (!(condition))				\
-		_exit(__LINE__ & 0xff ?: 1);		\
-} while (0)
-
 /* What a range is to whoever has it: written by him, and on the node */
 static bool is_as(const char *addr, size_t bytes, uint64_t who)
 {

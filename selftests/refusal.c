@@ -8,8 +8,10 @@
 #include "harness.h"
 
 #include "cgroup.h"
+#include "child.h"
 #include "device.h"
 #include "oracle.h"
+#include "worker.h"
 
 FIXTURE(node) {
 	int fd;
@@ -96,6 +98,28 @@ TEST_F(node, cpuset)
 	EXPECT_EQ(NUMAPIN_CAUSE_CPUSET, reply.out_cause);
 	EXPECT_EQ(0, alloc_in_cgroup("cpuset", "cpuset.mems", "0-1", PAGE, &reply));
 	EXPECT_EQ(failures + 1, counter(1, "failures/cpuset"));
+}
+
+/* Not only as it begins. */
+TEST_F(node, cpuset_that_shrinks_meanwhile)
+{
+	const long failures = counter(1, "failures/cpuset");
+	struct numapin_alloc reply;
+	struct worker child;
+
+	ASSERT_TRUE(worker_fork(&child));
+	if (!child.pid) {
+		CHILD_EXPECT(cgroup_enter("cpuset", "cpuset.mems", "0-1"));
+		CHILD_EXPECT(alloc_region(self->fd, 768 * MIB, NUMAPIN_ALLOC_NO_HUGE, &reply) ==
+			     EPERM);
+		CHILD_EXPECT(reply.out_cause == NUMAPIN_CAUSE_CPUSET);
+		_exit(0);
+	}
+	EXPECT_TRUE(SOON(counter(1, "bytes")));
+	EXPECT_TRUE(write_file(CGROUP "/cpuset.mems", "0"));
+	EXPECT_EQ(0, worker_wait(&child));
+	EXPECT_EQ(failures + 1, counter(1, "failures/cpuset"));
+	EXPECT_EQ(0, rmdir(CGROUP));
 }
 
 TEST_HARNESS_MAIN
