@@ -183,9 +183,13 @@ static bool with_region(struct attempt *a)
 	return with_file(a) && !alloc_region(a->fd, a->bytes, a->flags, NULL);
 }
 
+/* Where a mapping needs page tables of its own, of each level */
+#define FAR_AWAY ((void *)(1UL << 44))
+
 static int map(struct attempt *a)
 {
-	char *addr = map_shared(a->fd, a->bytes, 0);
+	char *addr = mmap(FAR_AWAY, a->bytes, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_FIXED_NOREPLACE, a->fd, 0);
 
 	if (addr == MAP_FAILED)
 		return errno;
@@ -358,7 +362,7 @@ FIXTURE(operation) {
 FIXTURE_VARIANT(operation) {
 	const char *name;
 	bool inside;
-	int between;
+	long between;
 	struct attempt attempt;
 	bool (*prepare)(struct attempt *a);
 	int (*act)(struct attempt *a);

@@ -296,6 +296,17 @@ TEST_F(limit, budget_bad_values)
 	EXPECT_EQ(12288, counter(1, "max_bytes"));
 }
 
+TEST_F(limit, budget_taken_away)
+{
+	char path[ATTRIBUTE_PATH], max[32];
+
+	ASSERT_TRUE(set_budget(1, "12288"));
+	ASSERT_TRUE(set_budget(1, "max"));
+	first_line(attribute(path, 1, "max_bytes"), max, sizeof(max));
+	EXPECT_STREQ("max", max);
+	EXPECT_EQ(0, alloc_region(self->fds[0], 8 * PAGE, 0, NULL));
+}
+
 #define RACES 5000
 
 /* A thread that asks for all of a node's budget at the same moment as another */

@@ -243,19 +243,25 @@ static inline bool write_file(const char *path, const char *text)
 	return !errno;
 }
 
+/* A file's first line, without its end; "" where it has none. */
+static inline void first_line(const char *path, char *line, size_t size)
+{
+	FILE *file = fopen(path, "r");
+
+	if (!file || !fgets(line, size, file))
+		line[0] = '\0';
+	if (file)
+		fclose(file);
+	line[strcspn(line, "\n")] = '\0';
+}
+
 /* What the kernel lists under a name of its nodes, like has_memory; "" if it does not. */
 static inline void node_list(const char *name, char *list, size_t size)
 {
 	char path[128];
-	FILE *file;
 
 	snprintf(path, sizeof(path), "/sys/devices/system/node/%s", name);
-	file = fopen(path, "r");
-	if (!file || !fgets(list, size, file))
-		list[0] = '\0';
-	if (file)
-		fclose(file);
-	list[strcspn(list, "\n")] = '\0';
+	first_line(path, list, size);
 }
 
 /* Bytes that a node has free. */
