@@ -16,6 +16,7 @@
 #include "harness.h"
 
 #include "device.h"
+#include "module.h"
 #include "oracle.h"
 #include "pattern.h"
 #include "worker.h"
@@ -560,24 +561,18 @@ static bool is_loaded(void)
 	       !access("/dev/numapin/node1", F_OK);
 }
 
-static int unload(void)
-{
-	return syscall(SYS_delete_module, "numapin", O_NONBLOCK) ? errno : 0;
-}
-
 /* The module loads, if need be without a device, or leaves nothing of itself. */
 TEST_F(injection, module_load)
 {
-	const char *path = getenv("NUMAPIN_MODULE");
 	long points = 0, refused = 0;
 	size_t bytes = 0;
 	bool failed;
 	void *image;
 
-	ASSERT_NE(NULL, path);
-	image = contents_of(path, &bytes);
+	ASSERT_NE(NULL, module_path());
+	image = contents_of(module_path(), &bytes);
 	ASSERT_NE(NULL, image);
-	ASSERT_EQ(0, unload());
+	ASSERT_EQ(0, unload_module());
 	do {
 		int error;
 
@@ -589,7 +584,7 @@ TEST_F(injection, module_load)
 			TH_LOG("point %ld: %s", points + 1, strerrorname_np(error));
 		}
 		if (!error)
-			ASSERT_EQ(0, unload());
+			ASSERT_EQ(0, unload_module());
 		EXPECT_FALSE(is_loaded());
 		points += failed;
 		refused += !!error;

@@ -94,11 +94,21 @@ static bool is_online(int block)
 	return file_number(path) == 1;
 }
 
-/* Takes a block out of use. What its pages wait for may take a moment to let go. */
+/* Takes a block out of use: 0 or errno. If it is caches that keep it, another time it may go. */
+static int set_offline(int block)
+{
+	int error = set_state(block, "offline");
+
+	if (error)
+		shrink_caches();
+	return error;
+}
+
+/* The same, with patience: what its pages wait for may take a moment to let go. */
 static bool take_offline(int block)
 {
 	for (int tries = 0; is_online(block) && tries < 100; tries++) {
-		set_state(block, "offline");
+		set_offline(block);
 		usleep(20000);
 	}
 	await_device();
@@ -449,7 +459,7 @@ static void *flap(void *arg)
 		set_state(other, "online_movable");
 		set_state(block, "online_kernel");
 		usleep(20000);
-		if (set_state(block, "offline"))
+		if (set_offline(block))
 			continue;
 		flapper->gone++;
 		take_offline(other);

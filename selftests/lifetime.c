@@ -3,15 +3,15 @@
  * A region lives as long as a mapping or a descriptor of its file, whoever has
  * it and in whichever order they go, and not a moment longer.
  */
-#include <linux/module.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "harness.h"
 
 #include "cgroup.h"
 #include "child.h"
 #include "device.h"
+#include "module.h"
 #include "oracle.h"
 
 /* Both kinds of VMA: 2 MiB pages with small ones behind them, and small ones. */
@@ -356,14 +356,74 @@ TEST(module_is_held)
 	char *addr;
 
 	ASSERT_LE(0, fd);
-	EXPECT_EQ(-1, syscall(SYS_delete_module, "numapin", O_NONBLOCK));
-	EXPECT_EQ(EWOULDBLOCK, errno);
+	EXPECT_EQ(EWOULDBLOCK, unload_module());
 	addr = map_shared(fd, PAGE, 0);
 	close(fd);
-	EXPECT_EQ(-1, syscall(SYS_delete_module, "numapin", O_NONBLOCK));
-	EXPECT_EQ(EWOULDBLOCK, errno);
+	EXPECT_EQ(EWOULDBLOCK, unload_module());
 	addr[0] = 1;
 	munmap(addr, PAGE);
+	EXPECT_TRUE(nothing_left());
+}
+
+#define PIPES 2
+/* Of each: the most that a pipe can have by default */
+#define PIPE_PAGES 256
+
+/* Has pipes hold what a region's pages hold, and nobody else. */
+static bool leave_to_pipes(int pipes[PIPES][2])
+{
+	const size_t bytes = PIPE_PAGES * PAGE;
+	int fd = open_node(1, O_RDWR);
+	bool ok = !alloc_region(fd, PIPES * bytes, NUMAPIN_ALLOC_NO_HUGE, NULL);
+	char *addr = map_shared(fd, PIPES * bytes, 0);
+
+	memset(addr, 'p', PIPES * bytes);
+	for (int i = 0; i < PIPES; i++) {
+		struct iovec iov = { addr + i * bytes, bytes };
+
+		ok = ok && !pipe(pipes[i]) &&
+		     fcntl(pipes[i][1], F_SETPIPE_SZ, bytes) == (int)bytes &&
+		     vmsplice(pipes[i][1], &iov, 1, 0) == (ssize_t)bytes;
+	}
+	munmap(addr, PIPES * bytes);
+	close(fd);
+	return ok;
+}
+
+/* They count until the last of them lets go, however often somebody looks. */
+TEST(what_pipes_have_counts)
+{
+	const long bytes = PIPE_PAGES * PAGE;
+	int pipes[PIPES][2];
+
+	ASSERT_TRUE(leave_to_pipes(pipes));
+	usleep(300000);
+	EXPECT_EQ(PIPES * bytes, counter(1, "lingering_bytes"));
+	EXPECT_EQ(PIPES * bytes, counter(1, "bytes"));
+	for (int i = 0; i < PIPES; i++) {
+		close(pipes[i][0]);
+		close(pipes[i][1]);
+		EXPECT_TRUE(SOON(counter(1, "lingering_bytes") == (PIPES - 1 - i) * bytes));
+	}
+	EXPECT_TRUE(nothing_left());
+}
+
+/* What others have of a region is theirs, also when nobody counts it any more. */
+TEST(what_pipes_have_outlives_the_module)
+{
+	char page[PAGE], written[PAGE];
+	int pipes[PIPES][2];
+
+	if (!module_path())
+		SKIP(return, NO_MODULE_PATH);
+	memset(written, 'p', PAGE);
+	ASSERT_TRUE(leave_to_pipes(pipes));
+	ASSERT_EQ(0, unload_module());
+	for (int i = 0; i < PIPES * PIPE_PAGES; i++) {
+		ASSERT_EQ(PAGE, read(pipes[i / PIPE_PAGES][0], page, PAGE));
+		ASSERT_EQ(0, memcmp(written, page, PAGE));
+	}
+	ASSERT_EQ(0, load_module(""));
 	EXPECT_TRUE(nothing_left());
 }
 

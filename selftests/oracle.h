@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/kernel-page-flags.h>
 #include <numa.h>
 #include <numaif.h>
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define KIB ((size_t)1 << 10)
@@ -262,6 +264,29 @@ static inline void node_list(const char *name, char *list, size_t size)
 
 	snprintf(path, sizeof(path), "/sys/devices/system/node/%s", name);
 	first_line(path, list, size);
+}
+
+/* Whether the kernel is ours with KASAN, of selftests/configs/debug */
+static inline bool is_sanitizing(void)
+{
+	struct utsname uts;
+
+	return !uname(&uts) && strstr(uts.release, "-debug");
+}
+
+/*
+ * Has such a kernel let go of freed objects, which it keeps for a while to see who
+ * still uses them, and of their pages.
+ */
+static inline void shrink_caches(void)
+{
+	glob_t caches;
+
+	if (!is_sanitizing() || glob("/sys/kernel/slab/*/shrink", 0, NULL, &caches))
+		return;
+	for (size_t i = 0; i < caches.gl_pathc; i++)
+		write_errno(caches.gl_pathv[i], "1");
+	globfree(&caches);
 }
 
 /* Bytes that a node has free. */

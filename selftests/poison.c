@@ -6,11 +6,14 @@
 #include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/uio.h>
 
 #include "harness.h"
 
+#include "child.h"
 #include "device.h"
 #include "oracle.h"
+#include "worker.h"
 
 #define REGION (3 * HUGE_PAGE)
 
@@ -29,13 +32,18 @@ static int by_madvise(char *page)
 	return madvise(page, PAGE, MADV_HWPOISON);
 }
 
-/* The one that goes the way of a machine check */
-static int by_address(char *page)
+/* The way of a machine check */
+static int fail_frame(uint64_t frame)
 {
 	char address[32];
 
-	snprintf(address, sizeof(address), "%#" PRIx64, page_frame(page) * PAGE);
+	snprintf(address, sizeof(address), "%#" PRIx64, frame * PAGE);
 	return write_file("/sys/devices/system/memory/hard_offline_page", address) ? 0 : -1;
+}
+
+static int by_address(char *page)
+{
+	return fail_frame(page_frame(page));
 }
 
 FIXTURE_VARIANT(region) {
@@ -97,14 +105,18 @@ static void on_sigbus(int signal, siginfo_t *info, void *context)
 	siglongjmp(jump, 1);
 }
 
-/* The si_code of the SIGBUS that reading a byte is; 0: it can be read. */
-static int sigbus_of(const char *addr)
+/* The si_code of the SIGBUS that accessing a byte is; 0: it can be accessed. */
+static int sigbus_of(char *addr, bool write)
 {
 	struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
 
 	sigaction(SIGBUS, &action, NULL);
 	signal_code = 0;
-	if (!sigsetjmp(jump, 1))
+	if (sigsetjmp(jump, 1))
+		return signal_code;
+	if (write)
+		*(volatile char *)addr = 1;
+	else
 		*(const volatile char *)addr;
 	return signal_code;
 }
@@ -128,7 +140,7 @@ TEST_F(region, is_not_faulted_in)
 	ASSERT_EQ(0, madvise(self->addr, REGION, MADV_DONTNEED));
 	for (size_t i = 0; i < REGION / PAGE; i++) {
 		ASSERT_EQ(is_lost(i, variant->page) ? BUS_MCEERR_AR : 0,
-			  sigbus_of(self->addr + i * PAGE));
+			  sigbus_of(self->addr + i * PAGE, false));
 		ASSERT_TRUE(signal_code || self->addr[i * PAGE] == (char)(i % 100));
 	}
 }
@@ -139,7 +151,7 @@ TEST_F(region, is_not_mapped_again)
 	ASSERT_NE(MAP_FAILED, self->addr);
 	for (size_t i = 0; i < REGION / PAGE; i++) {
 		ASSERT_EQ(is_lost(i, variant->page) ? BUS_MCEERR_AR : 0,
-			  sigbus_of(self->addr + i * PAGE));
+			  sigbus_of(self->addr + i * PAGE, false));
 		ASSERT_TRUE(signal_code || self->addr[i * PAGE] == (char)(i % 100));
 	}
 }
@@ -160,6 +172,83 @@ TEST_F(region, is_never_given_again)
 	flags = page_flags(frame);
 	EXPECT_FALSE(flags & 1ULL << KPF_BUDDY);
 	EXPECT_EQ(variant->page == HUGE_PAGE, !!(flags & 1ULL << KPF_COMPOUND_TAIL));
+}
+
+FIXTURE(page) {
+	int fd;
+	char *addr, *bad;
+	long lost;	/* bytes of node 1 kept from use so far */
+};
+
+FIXTURE_VARIANT(page) {
+	uint32_t flags;
+	size_t bytes;
+};
+
+FIXTURE_VARIANT_ADD(page, huge) { .flags = NUMAPIN_ALLOC_HUGE, .bytes = HUGE_PAGE };
+FIXTURE_VARIANT_ADD(page, small) { .flags = NUMAPIN_ALLOC_NO_HUGE, .bytes = PAGE };
+
+FIXTURE_SETUP(page)
+{
+	self->lost = counter(1, "poisoned_bytes");
+	self->fd = open_node(1, O_RDWR);
+	ASSERT_EQ(0, alloc_region(self->fd, REGION, variant->flags | NUMAPIN_ALLOC_PRIVATE, NULL));
+	self->addr = map_again(self->fd, NULL);
+	ASSERT_NE(MAP_FAILED, self->addr);
+	memset(self->addr, 'a', REGION);
+	self->bad = self->addr + BAD * PAGE;
+}
+
+FIXTURE_TEARDOWN(page)
+{
+	munmap(self->addr, REGION);
+	close(self->fd);
+	EXPECT_TRUE(nothing_left());
+	EXPECT_EQ(self->lost + variant->bytes, counter(1, "poisoned_bytes"));
+}
+
+/* What parent and child both have, neither gets any more; nor a copy of it. */
+TEST_F(page, fails_after_a_fork)
+{
+	const long failed = counter(1, "failed_copies");
+	struct worker child;
+
+	ASSERT_TRUE(worker_fork(&child));
+	if (!child.pid) {
+		take_over(&child);
+		CHILD_EXPECT(sigbus_of(self->bad, false) == BUS_MCEERR_AR);
+		CHILD_EXPECT(sigbus_of(self->bad, true) == BUS_MCEERR_AR);
+		CHILD_EXPECT(!sigbus_of(self->bad + HUGE_PAGE, true));
+		CHILD_EXPECT(self->bad[HUGE_PAGE + 1] == 'a');
+		_exit(0);
+	}
+	EXPECT_EQ(-1, by_madvise(self->bad));
+	hand_over(&child);
+	EXPECT_EQ(0, worker_wait(&child));
+	EXPECT_LT(failed, counter(1, "failed_copies"));
+	ASSERT_EQ(0, madvise(self->addr, REGION, MADV_DONTNEED));
+	EXPECT_EQ(BUS_MCEERR_AR, sigbus_of(self->bad, false));
+	EXPECT_EQ(0, sigbus_of(self->bad + HUGE_PAGE, false));
+}
+
+/* A page that a pipe has a while longer than the region */
+TEST_F(page, fails_when_its_region_is_gone)
+{
+	struct iovec iov = { self->bad, PAGE };
+	uint64_t frame = page_frame(self->bad);
+	int pipes[2];
+
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(PAGE, vmsplice(pipes[1], &iov, 1, 0));
+	munmap(self->addr, REGION);
+	EXPECT_TRUE(SOON(counter(1, "bytes") == (long)variant->bytes));
+	EXPECT_EQ(-1, fail_frame(frame));
+	ASSERT_TRUE(is_poisoned(frame));
+	EXPECT_TRUE(SOON(!counter(1, "lingering_bytes")));
+	EXPECT_EQ(self->lost + variant->bytes, counter(1, "poisoned_bytes"));
+	close(pipes[0]);
+	close(pipes[1]);
+	EXPECT_FALSE(page_flags(frame) & 1ULL << KPF_BUDDY);
 }
 
 TEST_HARNESS_MAIN

@@ -937,6 +937,38 @@ TEST_F(region, view_that_cannot_be_made)
 	EXPECT_TRUE(SOON(cgroup_leave()));
 }
 
+/* Kills a process after a part of the time that copying a huge page takes. */
+static void *kill_soon(void *arg)
+{
+	const pid_t *pid = arg;
+
+	usleep(rand() % 2000);
+	kill(*pid, SIGKILL);
+	return NULL;
+}
+
+/* Who waits for a page that another copies can be killed, and harms nobody. */
+TEST_F(region, killed_while_it_waits_for_a_copy)
+{
+	for (int round = 0; round < 20; round++) {
+		struct worker child;
+		pthread_t killer;
+
+		ASSERT_TRUE(worker_fork(&child));
+		if (!child.pid) {
+			take_over(&child);
+			write_all(self->addr, variant->bytes, 100);
+			pause();
+		}
+		ASSERT_EQ(0, pthread_create(&killer, NULL, kill_soon, &child.pid));
+		hand_over(&child);
+		write_all(self->addr, variant->bytes, round);
+		pthread_join(killer, NULL);
+		EXPECT_EQ(-1, worker_wait(&child));
+		EXPECT_TRUE(is_as(self->addr, variant->bytes, round));
+	}
+}
+
 /* Regions that set aside at fork() what copies may need */
 FIXTURE(reserve) {
 	int fd;
