@@ -101,7 +101,7 @@ clean:
 help:
 	@echo "make run              see it: boots a two-node guest, allocates, tries to move the pages"
 	@echo "make check            every test: on this machine, and in guests with KERNELS ($(KERNELS))"
-	@echo "make check-debug      the same on a kernel built to find mistakes (KASAN, lockdep, ...)"
+	@echo "make check-debug      those of guests, on a kernel built to find mistakes (KASAN, lockdep, ...)"
 	@echo "make check-kcsan      on one that finds data races"
 	@echo "make coverage         the lines and branches of kmod/ and userlib/ that the tests reach"
 	@echo "make soak             the fuzzer beside stress-ng, for MINUTES ($(MINUTES))"
