@@ -17,6 +17,7 @@
 #include "cgroup.h"
 #include "device.h"
 #include "library.h"
+#include "module.h"
 #include "oracle.h"
 
 /* The guest's one port to QEMU's monitor */
@@ -595,12 +596,11 @@ TEST_F(node, may_be_gone_when_its_pages_are_taken)
 /* Whichever the module sees first of its end and of the memory's coming and going */
 TEST_F(node, may_lose_its_memory_while_the_module_loads)
 {
-	const char *module = getenv("NUMAPIN_MODULE");
 	char load[256];
 	struct flapper flapper;
 
-	ASSERT_NE(NULL, module);
-	snprintf(load, sizeof(load), "rmmod numapin && insmod %s", module);
+	ASSERT_NE(NULL, module_path());
+	snprintf(load, sizeof(load), "rmmod numapin && insmod %s", module_path());
 	ASSERT_TRUE(flapper_start(&flapper, &self->dimm));
 	for (int i = 0; i < 10; i++)
 		ASSERT_EQ(0, system(load));
