@@ -79,7 +79,7 @@ MINUTES	?= 30
 soak: GUEST_KERNELS = $(KERNEL)
 soak: guest-modules selftests
 	selftests/vm/boot --kernel $(KERNEL) --timeout $$(($(MINUTES) * 60 + 600)) \
-		selftests/vm/soak $(MINUTES)
+		--log build/logs/soak.dmesg selftests/vm/soak $(MINUTES)
 
 # Of what the last check of KERNELS saw
 table:
