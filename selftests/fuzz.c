@@ -38,6 +38,7 @@ static struct {
 	int processes;
 	int threads;
 	bool calm;
+	bool crowded;
 	bool json;
 } options = {
 	.ops = 20000,
@@ -935,7 +936,8 @@ static void change_weather(const pid_t *pids)
 		set_budget(1, budgets[below(ARRAY_SIZE(budgets))]);
 		break;
 	case 1:
-		weather_cpuset(below(WEATHER_CGROUPS), mems[below(ARRAY_SIZE(mems))]);
+		weather_cpuset(below(WEATHER_CGROUPS),
+			       mems[below(ARRAY_SIZE(mems) - options.crowded)]);
 		break;
 	case 2:
 		weather_move(pids[below(options.processes)], below(WEATHER_CGROUPS));
@@ -1019,6 +1021,8 @@ static void usage(FILE *file)
 		"  -p, --processes N  1 to %d (%d); every other one as a user with limits\n"
 		"  -t, --threads N    of each process, 1 to 64 (%d)\n"
 		"  -c, --calm         no weather\n"
+		"  -C, --crowded      for a machine whose memory others take meanwhile: no process\n"
+		"                     is confined to a full node, which would be its death\n"
 		"  -j, --json         the counts as a JSON object\n"
 		"  -h, --help         this\n",
 		options.ops, MAX_PROCESSES, options.processes, options.threads);
@@ -1047,6 +1051,7 @@ static void read_options(int argc, char **argv)
 		{ "processes", required_argument, NULL, 'p' },
 		{ "threads", required_argument, NULL, 't' },
 		{ "calm", no_argument, NULL, 'c' },
+		{ "crowded", no_argument, NULL, 'C' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
@@ -1054,7 +1059,7 @@ static void read_options(int argc, char **argv)
 	int c;
 
 	options.seed = time(NULL) ^ getpid() << 16;
-	while ((c = getopt_long(argc, argv, "s:o:S:p:t:cjh", names, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "s:o:S:p:t:cCjh", names, NULL)) != -1) {
 		switch (c) {
 		case 's':
 			options.seed = to_number(optarg, 0, ULONG_MAX);
@@ -1073,6 +1078,9 @@ static void read_options(int argc, char **argv)
 			break;
 		case 'c':
 			options.calm = true;
+			break;
+		case 'C':
+			options.crowded = true;
 			break;
 		case 'j':
 			options.json = true;
