@@ -24,6 +24,11 @@
 #define NUMAPIN_GFP	(GFP_USER | __GFP_THISNODE | __GFP_COMP | \
 			 __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
+/* The same without reclaim, and without what is kept for interrupts. */
+#define READY_GFP	((NUMAPIN_GFP & ~(__GFP_DIRECT_RECLAIM | \
+					  __GFP_RETRY_MAYFAIL)) | \
+			 __GFP_NOMEMALLOC)
+
 /* Sums @count over the zones of @nid that these pages can come from. */
 static u64 node_bytes(int nid, unsigned long (*count)(struct zone *zone))
 {
@@ -132,7 +137,7 @@ static struct folio *try_alloc(int nid, unsigned int order, gfp_t gfp)
 	/* It may have gone since it was checked, and that would be logged. */
 	if (!node_state(nid, N_MEMORY))
 		return NULL;
-	page = alloc_pages_node(nid, NUMAPIN_GFP | gfp, order);
+	page = alloc_pages_node(nid, gfp, order);
 	if (!page)
 		return NULL;
 	folio = page_folio(page);
@@ -186,7 +191,7 @@ static int judge(int nid, unsigned int order, u64 held,
 
 	/* Is it the node, all of it, or the cgroup's charge? */
 	numapin_offer(&offer);
-	folio = try_alloc(nid, order, 0);
+	folio = try_alloc(nid, order, NUMAPIN_GFP);
 	numapin_withdraw(&offer);
 	if (!folio)
 		return refuse_full(nid, order, held, req);
@@ -196,32 +201,69 @@ static int judge(int nid, unsigned int order, u64 held,
 	return 0;
 }
 
+/*
+ * Of the pool's folios what is for a region; or NULL. Unlike the page allocator,
+ * the pool knows nothing of cpusets.
+ */
+static struct folio *try_pool(struct numapin_node *node, unsigned int order,
+			      gfp_t gfp)
+{
+	if (order != HPAGE_PMD_ORDER || !(gfp & __GFP_ACCOUNT))
+		return NULL;
+	if (!node_isset(node->nid, cpuset_current_mems_allowed))
+		return NULL;
+	return numapin_pool_take(node, gfp);
+}
+
 /**
- * numapin_folio_alloc - a folio on a node, charged to the caller's memory cgroup
- * @nid: The node
+ * numapin_folio_alloc_readily - a folio on a node, if there is one at hand
+ * @node: The node
  * @order: Its order
- * @gfp: __GFP_ZERO where it is to be zeroed
+ * @gfp: As for numapin_folio_alloc()
+ *
+ * Does not wait, and frees nothing for it.
+ *
+ * Return: the folio, which is known to be on @node; or NULL.
+ */
+struct folio *numapin_folio_alloc_readily(struct numapin_node *node,
+					  unsigned int order, gfp_t gfp)
+{
+	struct folio *folio = try_pool(node, order, gfp);
+
+	return folio ? folio : try_alloc(node->nid, order, READY_GFP | gfp);
+}
+
+/**
+ * numapin_folio_alloc - a folio on a node
+ * @node: The node
+ * @order: Its order
+ * @gfp: __GFP_ZERO where it is to be zeroed; __GFP_ACCOUNT where it is for a
+ *       region: from the node's pool, or charged to the caller's memory cgroup
  * @held: Bytes of the node that the caller will free if this fails
  * @req: Says on failure what the cause was
  *
- * Return: the folio, which is known to be on @nid; or an ERR_PTR.
+ * Return: the folio, which is known to be on @node; or an ERR_PTR.
  */
-struct folio *numapin_folio_alloc(int nid, unsigned int order, gfp_t gfp,
-				  u64 held, struct numapin_request *req)
+struct folio *numapin_folio_alloc(struct numapin_node *node, unsigned int order,
+				  gfp_t gfp, u64 held,
+				  struct numapin_request *req)
 {
-	struct folio *folio;
+	struct folio *folio = try_pool(node, order, gfp);
 	int tries, rc;
 
+	if (folio)
+		return folio;
+
 	for (tries = 0; tries < 3; tries++) {
-		folio = try_alloc(nid, order, __GFP_ACCOUNT | gfp);
+		folio = try_alloc(node->nid, order, NUMAPIN_GFP | gfp);
 		if (folio)
 			return folio;
-		rc = judge(nid, order, held, req);
+		rc = judge(node->nid, order, held, req);
 		if (rc)
 			return ERR_PTR(rc);
 	}
 	/* What there is of the node now and then, others have before. */
-	return ERR_PTR(refuse_full(nid, order, held, req));
+	return ERR_PTR(refuse_full(node->nid, order, held, req));
 }
 
 /**

@@ -9,9 +9,11 @@
 
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/mmzone.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
+#include <linux/workqueue.h>
 
 #include "features.h"
 
@@ -50,8 +52,10 @@ static inline struct shrinker *shrinker_alloc(unsigned int flags,
 {
 	struct shrinker *shrinker = kzalloc(sizeof(*shrinker), GFP_KERNEL);
 
-	if (shrinker)
+	if (shrinker) {
 		shrinker->seeks = DEFAULT_SEEKS;
+		shrinker->flags = flags;
+	}
 	return shrinker;
 }
 
@@ -83,5 +87,19 @@ static inline int copy_mc_highpage(struct page *to, struct page *from)
 	return 0;
 }
 #endif
+
+#if !HAVE_WQ_PERCPU
+#define WQ_PERCPU 0
+#endif
+
+/* May hardware have failed on a node? Where that is not counted it may. */
+static inline bool numapin_node_may_be_poisoned(int nid)
+{
+#if HAVE_MF_STATS
+	return READ_ONCE(NODE_DATA(nid)->mf_stats.total);
+#else
+	return true;
+#endif
+}
 
 #endif /* NUMAPIN_COMPAT_H */

@@ -140,9 +140,15 @@ static int __init numapin_init(void)
 	rc = numapin_lists_init();
 	if (rc)
 		return rc;
-	rc = class_register(&numapin_class);
+	rc = numapin_crew_init();
 	if (rc)
 		goto err_lists;
+	rc = numapin_pools_init();
+	if (rc)
+		goto err_crew;
+	rc = class_register(&numapin_class);
+	if (rc)
+		goto err_pools;
 	rc = alloc_chrdev_region(&numapin_devt, 0, MAX_NUMNODES, "numapin");
 	if (rc)
 		goto err_class;
@@ -171,6 +177,10 @@ err_chrdev:
 	unregister_chrdev_region(numapin_devt, MAX_NUMNODES);
 err_class:
 	class_unregister(&numapin_class);
+err_pools:
+	numapin_pools_exit();
+err_crew:
+	numapin_crew_exit();
 err_lists:
 	numapin_lists_exit();
 	return rc;
@@ -179,9 +189,11 @@ err_lists:
 static void __exit numapin_exit(void)
 {
 	cdev_del(numapin_cdev);
+	numapin_pools_exit();
 	numapin_nodes_exit();
 	unregister_chrdev_region(numapin_devt, MAX_NUMNODES);
 	class_unregister(&numapin_class);
+	numapin_crew_exit();
 	numapin_lists_exit();
 }
 
@@ -191,4 +203,4 @@ module_exit(numapin_exit);
 MODULE_DESCRIPTION("Memory on the NUMA node that was asked for");
 MODULE_AUTHOR("The numapin developers");
 MODULE_LICENSE("GPL");
-MODULE_VERSION("0.1.0");
+MODULE_VERSION("0.2.0");

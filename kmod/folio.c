@@ -10,6 +10,7 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
+#include "compat.h"
 #include "numapin.h"
 
 /* How often lingering folios are looked at, and how many of them at a time. */
@@ -30,26 +31,46 @@ bool numapin_folio_poisoned(struct folio *folio)
 {
 	long i;
 
+	if (!numapin_node_may_be_poisoned(folio_nid(folio)))
+		return false;
 	for (i = 0; i < folio_nr_pages(folio); i++)
 		if (PageHWPoison(folio_page(folio, i)))
 			return true;
 	return false;
 }
 
-/*
- * Takes a folio out of use if the hardware failed on it. The page allocator
- * withholds such a page where it is freed by itself. Inside a huge page it would
- * be handed out again: so the reference to that is kept for ever. This does not
- * wait for others' references, for memory_failure() may keep one.
+/**
+ * numapin_folio_quarantine - take a folio out of use if the hardware failed on it
+ * @node: Its node
+ * @folio: The folio, with the caller's reference
+ *
+ * The page allocator withholds such a page where it is freed by itself. Inside a
+ * huge page it would be handed out again: so the reference to that is kept for
+ * ever. This does not wait for others' references, for memory_failure() may keep
+ * one.
+ *
+ * Return: true where it has, and the folio is not the caller's any more.
  */
-static bool quarantine(struct numapin_node *node, struct folio *folio)
+bool numapin_folio_quarantine(struct numapin_node *node, struct folio *folio)
 {
 	if (likely(!numapin_folio_poisoned(folio)))
 		return false;
+	numapin_pool_forget(node, folio);
 	atomic_long_add(folio_nr_pages(folio), &node->poisoned_pages);
 	if (!folio_test_large(folio))
 		folio_put(folio);
 	return true;
+}
+
+/**
+ * numapin_folio_free - free a folio, or give it back to the pool it came from
+ * @node: Its node
+ * @folio: The folio, with the caller's reference
+ */
+void numapin_folio_free(struct numapin_node *node, struct folio *folio)
+{
+	if (!numapin_pool_put(node, folio))
+		folio_put(folio);
 }
 
 static void add_lingering(struct numapin_node *node, struct folio *folio)
@@ -78,10 +99,10 @@ static bool free_lingering(struct numapin_node *node, struct folio *folio,
 	struct user_struct *user = folio->private;
 	long nr = folio_nr_pages(folio);
 
-	if (!quarantine(node, folio)) {
+	if (!numapin_folio_quarantine(node, folio)) {
 		if (folio_ref_count(folio) > 1 && !shared)
 			return false;
-		folio_put(folio);
+		numapin_folio_free(node, folio);
 	}
 	atomic_long_sub(nr, &node->lingering_pages);
 	numapin_uncharge(node, user, nr);
@@ -131,7 +152,7 @@ enum numapin_fate numapin_folio_retire(struct numapin_node *node,
 				       struct folio *folio,
 				       struct user_struct *user)
 {
-	if (quarantine(node, folio))
+	if (numapin_folio_quarantine(node, folio))
 		return NUMAPIN_FOLIO_LOST;
 	if (likely(folio_ref_count(folio) == 1))
 		return NUMAPIN_FOLIO_FREE;

@@ -40,13 +40,16 @@ static struct numapin_node *create_node(int nid)
 	node->policy.home_node = NUMA_NO_NODE;
 	node_set(nid, node->policy.nodes);
 	numapin_folios_init(node);
+	numapin_pool_init(node);
 	return node;
 }
 
 static int create_device(int nid)
 {
 	struct numapin_node *node = nodes[nid];
+	const bool first = !node;
 	struct device *dev;
+	int rc;
 
 	lockdep_assert_held(&nodes_lock);
 	if (!node) {
@@ -63,7 +66,26 @@ static int create_device(int nid)
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
 	node->dev = dev;
+	if (!first)
+		return 0;
+	rc = numapin_pool_fill(node);
+	if (rc)
+		pr_warn("node%d: no pool: %d\n", nid, rc);
 	return 0;
+}
+
+/* Memory that is to go: it is not held up, for nobody has it. */
+static void drain_pools(const struct memory_notify *memory)
+{
+	struct numapin_node *node;
+	int nid;
+
+	for_each_node(nid) {
+		node = READ_ONCE(nodes[nid]);
+		if (node)
+			numapin_pool_drain(node, memory->start_pfn,
+					   memory->start_pfn + memory->nr_pages);
+	}
 }
 
 static void destroy_device(int nid)
@@ -104,6 +126,8 @@ static DECLARE_WORK(update_work, update_devices);
 static int memory_changed(struct notifier_block *block, unsigned long action,
 			  void *data)
 {
+	if (action == MEM_GOING_OFFLINE)
+		drain_pools(data);
 	if (action == MEM_ONLINE || action == MEM_OFFLINE)
 		schedule_work(&update_work);
 	return NOTIFY_OK;
@@ -175,6 +199,7 @@ void numapin_nodes_exit(void)
 		if (!nodes[nid])
 			continue;
 		numapin_folios_exit(nodes[nid]);
+		numapin_pool_exit(nodes[nid]);
 		if (policy_is_unused(&nodes[nid]->policy, deadline))
 			kfree(nodes[nid]);
 	}

@@ -9,6 +9,8 @@
  *   region.c	pages of a region: all of them or none
  *   view.c	what an address space sees of a region; its copies after fork()
  *   alloc.c	a folio on a node, or the reason why there is none
+ *   crew.c	many of them at once, on several CPUs
+ *   pool.c	zeroed folios that root had set aside
  *   folio.c	the end of folios: freed when nobody has them
  *   lists.c	free pages that the page allocator would not give
  *   limits.c	what a user and a node may have
@@ -27,6 +29,7 @@
 #include <linux/refcount.h>
 #include <linux/spinlock_types.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include <linux/numapin.h>
@@ -43,6 +46,43 @@ struct task_struct;
 struct user_struct;
 
 #define NUMAPIN_NR_CAUSES	(NUMAPIN_CAUSE_ONLY_MOVABLE + 1)
+
+/**
+ * struct numapin_pool - a node's folios of HPAGE_PMD_ORDER that root set aside
+ * @lock: Guards the lists and the numbers; but @size is read without, too
+ * @size: How many it is to have, with @nr_used; root sets it
+ * @nr_zeroed: How many are in @zeroed
+ * @nr_dirty: How many are in @dirty, or are being zeroed
+ * @nr_used: How many regions have
+ * @hits: How often a zeroed one was handed out
+ * @misses: How often there was none, while the pool had a size
+ * @reclaim: Whether it gives way under pressure; root sets it
+ * @zeroed: Folios that are ready, by folio->lru, without a reference
+ * @dirty: Folios that came back from regions, the same
+ * @wait: Where @thread waits for @dirty ones
+ * @thread: Zeroes them; NULL until the pool first has a size; under @resize_lock
+ * @resize_lock: Held while @size is set and folios are allocated for it
+ * @zero_lock: Held by @thread while a folio is in neither list
+ *
+ * Lock rules: @lock is held for moments, but for numapin_pool_drain(), and inside
+ * the others, of which no two are held together.
+ */
+struct numapin_pool {
+	spinlock_t lock;		/* guards the lists and numbers */
+	unsigned long size;
+	unsigned long nr_zeroed;
+	unsigned long nr_dirty;
+	unsigned long nr_used;
+	unsigned long hits;
+	unsigned long misses;
+	bool reclaim;
+	struct list_head zeroed;
+	struct list_head dirty;
+	wait_queue_head_t wait;
+	struct task_struct *thread;
+	struct mutex resize_lock;	/* guards thread, and size against others */
+	struct mutex zero_lock;		/* held while one is in neither list */
+};
 
 /**
  * struct numapin_node - a node that the module serves
@@ -62,6 +102,7 @@ struct user_struct;
  * @lingering: Their folios, by folio->lru; folio->private is the user that they
  *             count against, with a reference
  * @reaper: Frees those that were let go of; pending while there are any
+ * @pool: Its pool
  * @failures: Refused allocations, by enum numapin_cause
  * @failed_copies: Folios that were to be copied after fork() and could not be
  * @failed_views: Views that could not be made, or not with all they were to have
@@ -87,6 +128,7 @@ struct numapin_node {
 	spinlock_t lingering_lock;	/* guards lingering */
 	struct list_head lingering;
 	struct delayed_work reaper;
+	struct numapin_pool pool;
 	atomic_long_t failures[NUMAPIN_NR_CAUSES];
 	atomic_long_t failed_copies;
 	atomic_long_t failed_views;
@@ -290,12 +332,37 @@ int numapin_refuse(struct numapin_request *req, int error,
 void numapin_count_refusal(const struct numapin_region *region,
 			   const struct numapin_request *req, int error);
 int numapin_request_check(int nid, struct numapin_request *req);
-struct folio *numapin_folio_alloc(int nid, unsigned int order, gfp_t gfp,
-				  u64 held, struct numapin_request *req);
+struct folio *numapin_folio_alloc(struct numapin_node *node, unsigned int order,
+				  gfp_t gfp, u64 held,
+				  struct numapin_request *req);
+struct folio *numapin_folio_alloc_readily(struct numapin_node *node,
+					  unsigned int order, gfp_t gfp);
 void *numapin_table_alloc(unsigned long nr, struct numapin_request *req);
+
+/* crew.c */
+unsigned long numapin_crew_alloc(struct numapin_node *node, unsigned int order,
+				 gfp_t gfp, void **table, unsigned long nr);
+int numapin_crew_init(void);
+void numapin_crew_exit(void);
+
+/* pool.c */
+struct folio *numapin_pool_take_zeroed(struct numapin_node *node);
+struct folio *numapin_pool_take(struct numapin_node *node, gfp_t gfp);
+bool numapin_pool_put(struct numapin_node *node, struct folio *folio);
+void numapin_pool_forget(struct numapin_node *node, struct folio *folio);
+int numapin_pool_resize(struct numapin_node *node, u64 bytes);
+void numapin_pool_drain(struct numapin_node *node, unsigned long start,
+			unsigned long end);
+void numapin_pool_init(struct numapin_node *node);
+int numapin_pool_fill(struct numapin_node *node);
+void numapin_pool_exit(struct numapin_node *node);
+int numapin_pools_init(void);
+void numapin_pools_exit(void);
 
 /* folio.c */
 bool numapin_folio_poisoned(struct folio *folio);
+bool numapin_folio_quarantine(struct numapin_node *node, struct folio *folio);
+void numapin_folio_free(struct numapin_node *node, struct folio *folio);
 enum numapin_fate numapin_folio_retire(struct numapin_node *node,
 				       struct folio *folio,
 				       struct user_struct *user);

@@ -12,6 +12,9 @@
 #include "numapin.h"
 #include "trace.h"
 
+/* For pages of regions */
+#define REGION_GFP	(__GFP_ACCOUNT | __GFP_ZERO)
+
 /* How many pages are freed at a time */
 #define FREE_BATCH	512
 
@@ -33,11 +36,41 @@ void numapin_region_init(struct numapin_region *region,
 	INIT_LIST_HEAD(&region->views);
 }
 
+/* Puts a page after those that the region has. */
+static void add_huge(struct numapin_region *region, struct folio *folio)
+{
+	/* Stale after allocation, and the core maps a PMD by it. */
+	folio->index = numapin_first_small(region);
+	region->first.huge[region->nr_huge++] = folio;
+}
+
+static void add_small(struct numapin_region *region, struct folio *folio)
+{
+	folio->index = numapin_first_small(region) + region->nr_small;
+	region->first.small[region->nr_small++] = &folio->page;
+}
+
 /* Bytes of the pages that the region has so far. */
 static u64 held(const struct numapin_region *region)
 {
 	return (u64)(numapin_first_small(region) + region->nr_small)
 	       << PAGE_SHIFT;
+}
+
+/* What is to be had without reclaim, of the pool or by a crew. */
+static void alloc_huge_readily(struct numapin_region *region,
+			       unsigned long wanted)
+{
+	struct folio **huge = region->first.huge;
+	struct folio *folio;
+	unsigned long nr = 0, i;
+
+	while (nr < wanted && (folio = numapin_pool_take_zeroed(region->node)))
+		huge[nr++] = folio;
+	nr += numapin_crew_alloc(region->node, HPAGE_PMD_ORDER, REGION_GFP,
+				 (void **)&huge[nr], wanted - nr);
+	for (i = 0; i < nr; i++)
+		add_huge(region, huge[i]);
 }
 
 /* Huge pages from the start of the region, for as long as they can be had. */
@@ -53,20 +86,19 @@ static int fill_huge(struct numapin_region *region,
 	if (!region->first.huge)
 		return -ENOMEM;
 
+	alloc_huge_readily(region, wanted);
 	while (region->nr_huge < wanted) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		folio = numapin_folio_alloc(region->node->nid, HPAGE_PMD_ORDER,
-					    __GFP_ZERO, held(region), req);
+		folio = numapin_folio_alloc(region->node, HPAGE_PMD_ORDER,
+					    REGION_GFP, held(region), req);
 		/* The rest of it in small pages? */
 		if (folio == ERR_PTR(-ENOMEM) &&
 		    !(req->flags & NUMAPIN_ALLOC_HUGE))
 			return numapin_refuse(req, 0, NUMAPIN_CAUSE_NONE, 0);
 		if (IS_ERR(folio))
 			return PTR_ERR(folio);
-		/* Stale after allocation, and the core maps a PMD by it. */
-		folio->index = numapin_first_small(region);
-		region->first.huge[region->nr_huge++] = folio;
+		add_huge(region, folio);
 		cond_resched();
 	}
 	return 0;
@@ -76,9 +108,9 @@ static int fill_huge(struct numapin_region *region,
 static int fill_small(struct numapin_region *region,
 		      struct numapin_request *req)
 {
-	const pgoff_t first = numapin_first_small(region);
-	unsigned long wanted = region->nr_pages - first;
+	unsigned long wanted = region->nr_pages - numapin_first_small(region);
 	struct folio *folio;
+	unsigned long nr, i;
 
 	if (!wanted)
 		return 0;
@@ -86,15 +118,18 @@ static int fill_small(struct numapin_region *region,
 	if (!region->first.small)
 		return -ENOMEM;
 
+	nr = numapin_crew_alloc(region->node, 0, REGION_GFP,
+				(void **)region->first.small, wanted);
+	for (i = 0; i < nr; i++)
+		add_small(region, page_folio(region->first.small[i]));
 	while (region->nr_small < wanted) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		folio = numapin_folio_alloc(region->node->nid, 0, __GFP_ZERO,
+		folio = numapin_folio_alloc(region->node, 0, REGION_GFP,
 					    held(region), req);
 		if (IS_ERR(folio))
 			return PTR_ERR(folio);
-		folio->index = first + region->nr_small;
-		region->first.small[region->nr_small++] = &folio->page;
+		add_small(region, folio);
 		cond_resched();
 	}
 	return 0;
@@ -118,7 +153,7 @@ static void free_huge(struct numapin_region *region)
 
 	for (i = 0; i < region->nr_huge; i++) {
 		if (!keep(region, huge[i]))
-			folio_put(huge[i]);
+			numapin_folio_free(region->node, huge[i]);
 		cond_resched();
 	}
 }

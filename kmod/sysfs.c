@@ -5,6 +5,7 @@
 #include <linux/device.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/spinlock.h>
 #include <linux/sysfs.h>
 
 #include "numapin.h"
@@ -110,6 +111,112 @@ static ssize_t max_bytes_store(struct device *dev,
 }
 static DEVICE_ATTR_RW(max_bytes);
 
+/* One of the numbers of a pool, times @unit */
+static ssize_t show_pool(struct numapin_pool *pool, const unsigned long *number,
+			 unsigned long unit, char *buf)
+{
+	unsigned long nr;
+
+	spin_lock(&pool->lock);
+	nr = *number;
+	spin_unlock(&pool->lock);
+	return sysfs_emit(buf, "%lu\n", nr * unit);
+}
+
+static ssize_t pool_bytes_show(struct device *dev,
+			       struct device_attribute *attr, char *buf)
+{
+	struct numapin_node *node = dev_get_drvdata(dev);
+
+	return show_pool(&node->pool, &node->pool.size, HPAGE_PMD_SIZE, buf);
+}
+
+/* Bytes, rounded down to whole 2 MiB pages. */
+static ssize_t pool_bytes_store(struct device *dev,
+				struct device_attribute *attr, const char *buf,
+				size_t count)
+{
+	struct numapin_node *node = dev_get_drvdata(dev);
+	u64 bytes;
+	int rc;
+
+	rc = kstrtou64(buf, 0, &bytes);
+	if (rc)
+		return rc;
+	rc = numapin_pool_resize(node, bytes);
+	return rc ? rc : count;
+}
+static DEVICE_ATTR_RW(pool_bytes);
+
+static ssize_t pool_filled_bytes_show(struct device *dev,
+				      struct device_attribute *attr, char *buf)
+{
+	struct numapin_node *node = dev_get_drvdata(dev);
+
+	return show_pool(&node->pool, &node->pool.nr_zeroed, HPAGE_PMD_SIZE, buf);
+}
+static DEVICE_ATTR_RO(pool_filled_bytes);
+
+static ssize_t pool_dirty_bytes_show(struct device *dev,
+				     struct device_attribute *attr, char *buf)
+{
+	struct numapin_node *node = dev_get_drvdata(dev);
+
+	return show_pool(&node->pool, &node->pool.nr_dirty, HPAGE_PMD_SIZE, buf);
+}
+static DEVICE_ATTR_RO(pool_dirty_bytes);
+
+static ssize_t pool_used_bytes_show(struct device *dev,
+				    struct device_attribute *attr, char *buf)
+{
+	struct numapin_node *node = dev_get_drvdata(dev);
+
+	return show_pool(&node->pool, &node->pool.nr_used, HPAGE_PMD_SIZE, buf);
+}
+static DEVICE_ATTR_RO(pool_used_bytes);
+
+static ssize_t pool_hits_show(struct device *dev, struct device_attribute *attr,
+			      char *buf)
+{
+	struct numapin_node *node = dev_get_drvdata(dev);
+
+	return show_pool(&node->pool, &node->pool.hits, 1, buf);
+}
+static DEVICE_ATTR_RO(pool_hits);
+
+static ssize_t pool_misses_show(struct device *dev,
+				struct device_attribute *attr, char *buf)
+{
+	struct numapin_node *node = dev_get_drvdata(dev);
+
+	return show_pool(&node->pool, &node->pool.misses, 1, buf);
+}
+static DEVICE_ATTR_RO(pool_misses);
+
+static ssize_t pool_reclaim_show(struct device *dev,
+				 struct device_attribute *attr, char *buf)
+{
+	struct numapin_node *node = dev_get_drvdata(dev);
+
+	return sysfs_emit(buf, "%d\n", READ_ONCE(node->pool.reclaim));
+}
+
+static ssize_t pool_reclaim_store(struct device *dev,
+				  struct device_attribute *attr,
+				  const char *buf, size_t count)
+{
+	struct numapin_node *node = dev_get_drvdata(dev);
+	bool reclaim;
+	int rc;
+
+	rc = kstrtobool(buf, &reclaim);
+	if (rc)
+		return rc;
+	WRITE_ONCE(node->pool.reclaim, reclaim);
+	return count;
+}
+static DEVICE_ATTR_RW(pool_reclaim);
+
 static struct attribute *node_attrs[] = {
 	&dev_attr_regions.attr,
 	&dev_attr_bytes.attr,
@@ -119,6 +226,13 @@ static struct attribute *node_attrs[] = {
 	&dev_attr_failed_copies.attr,
 	&dev_attr_failed_views.attr,
 	&dev_attr_max_bytes.attr,
+	&dev_attr_pool_bytes.attr,
+	&dev_attr_pool_filled_bytes.attr,
+	&dev_attr_pool_dirty_bytes.attr,
+	&dev_attr_pool_used_bytes.attr,
+	&dev_attr_pool_hits.attr,
+	&dev_attr_pool_misses.attr,
+	&dev_attr_pool_reclaim.attr,
 	NULL,
 };
 

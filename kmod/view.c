@@ -95,7 +95,7 @@ static void free_folio(struct numapin_node *node, struct folio *folio)
 		return;
 	}
 	if (fate == NUMAPIN_FOLIO_FREE)
-		folio_put(folio);
+		numapin_folio_free(node, folio);
 	numapin_uncharge(node, user, nr);
 }
 
@@ -116,7 +116,7 @@ static struct folio *alloc_counted(const struct numapin_region *region,
 	rc = numapin_charge(node, 1UL << order, &req, &user);
 	if (rc)
 		goto err;
-	folio = numapin_folio_alloc(node->nid, order, 0, 0, &req);
+	folio = numapin_folio_alloc(node, order, __GFP_ACCOUNT, 0, &req);
 	if (IS_ERR(folio)) {
 		rc = PTR_ERR(folio);
 		numapin_uncharge(node, user, 1UL << order);

@@ -69,7 +69,25 @@
  *    does not change whose it is. Exempt is who has CAP_IPC_LOCK, if he who
  *    opened the file had it too.
  *  - The memory cgroup of the task that makes it, where the kernel counts its
- *    own memory (not with cgroup.memory=nokmem).
+ *    own memory (not with cgroup.memory=nokmem); but not what comes of the pool.
+ *
+ * The node's pool is a reserve of zeroed 2 MiB pages that root makes, as of huge
+ * pages for hugetlb: by the module's parameter pool_bytes, a number for each node
+ * from node 0 on, or in /sys/class/numapin/nodeN/:
+ *  - pool_bytes: its size in bytes, rounded down to whole 2 MiB pages. A larger one
+ *    is allocated before write() returns: all of it, or none (ENOMEM, EINTR; EPERM
+ *    for a cpuset without the node; EOPNOTSUPP where all memory is ZONE_MOVABLE).
+ *    What regions have beyond a smaller one is freed as they end.
+ *  - pool_filled_bytes: what is ready; pool_dirty_bytes: what came back and is to be
+ *    zeroed, when a CPU of the node is idle; pool_used_bytes: what regions have.
+ *  - pool_hits, pool_misses: how many 2 MiB pages were asked for and were ready, or
+ *    were not while the pool had a size.
+ *  - pool_reclaim: 1: it gives way where memory of the node runs short; 0 (the
+ *    default): it does not.
+ * Whoever makes a region has 2 MiB pages of the pool first, within the other limits,
+ * and no cgroup is charged for them. With the region they go back to it. Memory that
+ * is to go offline it lets go, and has so much less until pool_bytes is written
+ * again. All of this is since version 0.2 of the module.
  *
  * Pages that a device, a pipe or a socket still has when the region ends count
  * on until it lets go of them, and a moment longer: a 2 MiB page as a whole

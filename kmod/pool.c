@@ -1,0 +1,581 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A node's pool: zeroed 2 MiB folios that root had set aside for regions.
+ *
+ * What a region had of the pool goes back to it, and is zeroed there by a thread
+ * that runs when a CPU has nothing else to do. No cgroup is charged for the pool's
+ * folios, in it or in a region: nothing that modules may call would charge them.
+ *
+ * In the pool a folio has no reference, so that nobody can get one.
+ */
+#include <linux/kthread.h>
+#include <linux/list.h>
+#include <linux/memory.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/topology.h>
+#include <linux/wait.h>
+#include <uapi/linux/sched/types.h>
+
+#include "compat.h"
+#include "numapin.h"
+
+/* Of the pages of a folio one that neither the kernel nor a region uses @private
+ * of: there it has POOLED, if it is the pool's, and else 0.
+ */
+#define MARKED_PAGE	8
+#define POOLED		1UL
+
+static unsigned long pool_bytes[MAX_NUMNODES];
+module_param_array(pool_bytes, ulong, NULL, 0444);
+MODULE_PARM_DESC(pool_bytes,
+		 "bytes of each node's pool at load, from node 0 on (0)");
+
+static struct shrinker *shrinker;
+
+/* Is the folio the pool's, wherever it is? */
+static bool is_pooled(struct folio *folio)
+{
+	return folio_test_large(folio) &&
+	       page_private(folio_page(folio, MARKED_PAGE)) == POOLED;
+}
+
+static void mark_pooled(struct folio *folio, unsigned long mark)
+{
+	set_page_private(folio_page(folio, MARKED_PAGE), mark);
+}
+
+/*
+ * A folio that is parked has no reference, and PG_lru, as what reclaim is about to
+ * free. So nobody can get a reference; and memory that is to go offline is not held
+ * up by what cannot be moved, but first told of to numapin_pool_drain().
+ *
+ * Return: false where somebody else has a reference.
+ */
+static bool park(struct folio *folio)
+{
+	if (!folio_ref_freeze(folio, 1))
+		return false;
+	folio_set_lru(folio);
+	return true;
+}
+
+static void unpark(struct folio *folio)
+{
+	folio_clear_lru(folio);
+	folio_ref_unfreeze(folio, 1);
+}
+
+/* All folios that count against @size. */
+static unsigned long total(const struct numapin_pool *pool)
+{
+	lockdep_assert_held(&pool->lock);
+	return pool->nr_zeroed + pool->nr_dirty + pool->nr_used;
+}
+
+/* Frees a folio that is in no list. */
+static void free_pooled(struct numapin_node *node, struct folio *folio)
+{
+	mark_pooled(folio, 0);
+	unpark(folio);
+	if (!numapin_folio_quarantine(node, folio))
+		folio_put(folio);
+}
+
+static void free_all(struct numapin_node *node, struct list_head *folios)
+{
+	struct folio *folio, *next;
+
+	list_for_each_entry_safe(folio, next, folios, lru) {
+		list_del(&folio->lru);
+		free_pooled(node, folio);
+		cond_resched();
+	}
+}
+
+static struct folio *pop(struct list_head *folios, unsigned long *nr)
+{
+	struct folio *folio;
+
+	folio = list_first_entry_or_null(folios, struct folio, lru);
+	if (folio) {
+		list_del(&folio->lru);
+		--*nr;
+	}
+	return folio;
+}
+
+/* Takes a folio out of the pool for good, a dirty one first; or NULL. */
+static struct folio *pop_any(struct numapin_pool *pool)
+{
+	struct folio *folio;
+
+	lockdep_assert_held(&pool->lock);
+	folio = pop(&pool->dirty, &pool->nr_dirty);
+	return folio ? folio : pop(&pool->zeroed, &pool->nr_zeroed);
+}
+
+static void zero(struct folio *folio)
+{
+	long i;
+
+	for (i = 0; i < folio_nr_pages(folio); i++) {
+		clear_highpage(folio_page(folio, i));
+		cond_resched();
+	}
+}
+
+/* Lets a folio of the pool, taken out of a list, into a region; or NULL. */
+static struct folio *hand_out(struct numapin_node *node, struct folio *folio)
+{
+	unpark(folio);
+	return numapin_folio_quarantine(node, folio) ? NULL : folio;
+}
+
+/**
+ * numapin_pool_take_zeroed - a folio that is ready
+ * @node: Of which node
+ *
+ * Return: a folio of HPAGE_PMD_ORDER, zeroed, charged to no cgroup; or NULL.
+ */
+struct folio *numapin_pool_take_zeroed(struct numapin_node *node)
+{
+	struct numapin_pool *pool = &node->pool;
+	struct folio *folio;
+
+	if (!READ_ONCE(pool->size))
+		return NULL;
+	spin_lock(&pool->lock);
+	folio = pop(&pool->zeroed, &pool->nr_zeroed);
+	if (folio) {
+		pool->nr_used++;
+		pool->hits++;
+	}
+	spin_unlock(&pool->lock);
+	return folio ? hand_out(node, folio) : NULL;
+}
+
+/* A folio that is not zeroed yet; or NULL. */
+static struct folio *take_dirty(struct numapin_node *node)
+{
+	struct numapin_pool *pool = &node->pool;
+	struct folio *folio;
+
+	if (!READ_ONCE(pool->size))
+		return NULL;
+	spin_lock(&pool->lock);
+	pool->misses++;
+	folio = pop(&pool->dirty, &pool->nr_dirty);
+	if (folio)
+		pool->nr_used++;
+	spin_unlock(&pool->lock);
+	return folio ? hand_out(node, folio) : NULL;
+}
+
+/**
+ * numapin_pool_take - a folio, zeroed now if it must be
+ * @node: Of which node
+ * @gfp: __GFP_ZERO where it is to be zeroed
+ *
+ * Return: a folio of HPAGE_PMD_ORDER, charged to no cgroup; or NULL.
+ */
+struct folio *numapin_pool_take(struct numapin_node *node, gfp_t gfp)
+{
+	struct folio *folio;
+
+	folio = numapin_pool_take_zeroed(node);
+	if (folio)
+		return folio;
+	folio = take_dirty(node);
+	if (folio && (gfp & __GFP_ZERO))
+		zero(folio);
+	return folio;
+}
+
+/**
+ * numapin_pool_forget - a folio that a region had is not the pool's any more
+ * @node: Its node
+ * @folio: The folio, the pool's or not
+ */
+void numapin_pool_forget(struct numapin_node *node, struct folio *folio)
+{
+	struct numapin_pool *pool = &node->pool;
+
+	if (!is_pooled(folio))
+		return;
+	mark_pooled(folio, 0);
+	spin_lock(&pool->lock);
+	pool->nr_used--;
+	spin_unlock(&pool->lock);
+}
+
+/**
+ * numapin_pool_put - take a folio back that a region had
+ * @node: Its node
+ * @folio: The folio, with the caller's reference
+ *
+ * Return: false where it is not the pool's, or is not any more: then it is the
+ * caller's to free.
+ */
+bool numapin_pool_put(struct numapin_node *node, struct folio *folio)
+{
+	struct numapin_pool *pool = &node->pool;
+	bool back = false;
+
+	if (!is_pooled(folio))
+		return false;
+	/* Where somebody has it still, he might write to it. */
+	if (park(folio)) {
+		spin_lock(&pool->lock);
+		back = total(pool) <= pool->size;
+		if (back) {
+			list_add(&folio->lru, &pool->dirty);
+			pool->nr_dirty++;
+			pool->nr_used--;
+		}
+		spin_unlock(&pool->lock);
+		if (back) {
+			wake_up(&pool->wait);
+			return true;
+		}
+		unpark(folio);
+	}
+	numapin_pool_forget(node, folio);
+	return false;
+}
+
+/* Zeroes a folio of the pool. Return: false where none is dirty. */
+static bool zero_one(struct numapin_node *node)
+{
+	struct numapin_pool *pool = &node->pool;
+	struct folio *folio;
+	bool back;
+
+	mutex_lock(&pool->zero_lock);
+	spin_lock(&pool->lock);
+	folio = list_first_entry_or_null(&pool->dirty, struct folio, lru);
+	if (folio)
+		list_del(&folio->lru);
+	spin_unlock(&pool->lock);
+	if (!folio)
+		goto out;
+	zero(folio);
+	spin_lock(&pool->lock);
+	/* It counted as dirty all the while; the pool may have become smaller. */
+	back = total(pool) <= pool->size;
+	pool->nr_dirty--;
+	if (back) {
+		list_add(&folio->lru, &pool->zeroed);
+		pool->nr_zeroed++;
+	}
+	spin_unlock(&pool->lock);
+	if (!back)
+		free_pooled(node, folio);
+out:
+	mutex_unlock(&pool->zero_lock);
+	return folio;
+}
+
+static int zero_in_idle_time(void *data)
+{
+	struct numapin_node *node = data;
+	struct numapin_pool *pool = &node->pool;
+
+	while (!kthread_should_stop()) {
+		wait_event_idle(pool->wait, !list_empty(&pool->dirty) ||
+				kthread_should_stop());
+		while (!kthread_should_stop() && zero_one(node))
+			cond_resched();
+	}
+	return 0;
+}
+
+/* Has a thread zero what comes back, at the node's CPUs if it has any. */
+static int start_zeroing(struct numapin_node *node)
+{
+	const struct sched_attr idle = {
+		.size = sizeof(idle),
+		.sched_policy = SCHED_IDLE,
+	};
+	const struct cpumask *cpus = cpumask_of_node(node->nid);
+	struct task_struct *thread;
+
+	lockdep_assert_held(&node->pool.resize_lock);
+	if (node->pool.thread)
+		return 0;
+	/* Not with its stack on the node, whose memory could not go then. */
+	thread = kthread_create(zero_in_idle_time, node, "numapin/%d",
+				node->nid);
+	if (IS_ERR(thread))
+		return PTR_ERR(thread);
+	if (!cpumask_empty(cpus))
+		set_cpus_allowed_ptr(thread, cpus);
+	sched_setattr_nocheck(thread, &idle);
+	node->pool.thread = thread;
+	wake_up_process(thread);
+	return 0;
+}
+
+/* Frees what is more than the pool's size, as far as it is in the pool. */
+static void trim(struct numapin_node *node)
+{
+	struct numapin_pool *pool = &node->pool;
+	struct folio *folio;
+
+	for (;;) {
+		folio = NULL;
+		spin_lock(&pool->lock);
+		if (total(pool) > pool->size)
+			folio = pop_any(pool);
+		spin_unlock(&pool->lock);
+		if (!folio)
+			return;
+		free_pooled(node, folio);
+		cond_resched();
+	}
+}
+
+/* Puts a folio that was just allocated into the pool, unless somebody has it. */
+static void add_zeroed(struct numapin_pool *pool, struct folio *folio)
+{
+	if (!park(folio)) {
+		folio_put(folio);
+		return;
+	}
+	mark_pooled(folio, POOLED);
+	spin_lock(&pool->lock);
+	list_add(&folio->lru, &pool->zeroed);
+	pool->nr_zeroed++;
+	spin_unlock(&pool->lock);
+}
+
+/* Allocates @nr folios for the pool: all of them or none. */
+static int alloc_folios(struct numapin_node *node, struct folio **folios,
+			unsigned long nr)
+{
+	struct numapin_request req = { };
+	struct folio *folio;
+	unsigned long i;
+	int rc;
+
+	i = numapin_crew_alloc(node, HPAGE_PMD_ORDER, __GFP_ZERO,
+			       (void **)folios, nr);
+	while (i < nr) {
+		rc = -EINTR;
+		if (signal_pending(current))
+			goto err;
+		folio = numapin_folio_alloc(node, HPAGE_PMD_ORDER, __GFP_ZERO,
+					    0, &req);
+		rc = PTR_ERR_OR_ZERO(folio);
+		if (rc)
+			goto err;
+		folios[i++] = folio;
+		cond_resched();
+	}
+	return 0;
+
+err:
+	while (i--)
+		folio_put(folios[i]);
+	return rc;
+}
+
+/* Gives the pool what it lacks of @size: all of that or nothing. */
+static int grow(struct numapin_node *node, unsigned long size)
+{
+	struct numapin_pool *pool = &node->pool;
+	struct numapin_request req = { .length = (u64)size * HPAGE_PMD_SIZE };
+	struct folio **folios;
+	unsigned long i, nr;
+	int rc;
+
+	spin_lock(&pool->lock);
+	nr = size > total(pool) ? size - total(pool) : 0;
+	spin_unlock(&pool->lock);
+	if (!nr)
+		return 0;
+	rc = numapin_request_check(node->nid, &req);
+	if (rc)
+		return rc;
+	rc = start_zeroing(node);
+	if (rc)
+		return rc;
+	folios = kvcalloc(nr, sizeof(*folios), NUMAPIN_TABLE_GFP);
+	if (!folios)
+		return -ENOMEM;
+	rc = alloc_folios(node, folios, nr);
+	for (i = 0; !rc && i < nr; i++)
+		add_zeroed(pool, folios[i]);
+	kvfree(folios);
+	return rc;
+}
+
+/**
+ * numapin_pool_resize - set how much a node's pool is to have
+ * @node: The node
+ * @bytes: How much, with what regions have of it; rounded down to whole folios
+ *
+ * What regions have beyond that is freed as they end.
+ *
+ * Return: 0; or an errno, and then the pool is what it was: -ENOMEM where the node
+ * has not as much free, -EINTR, or as numapin_request_check().
+ */
+int numapin_pool_resize(struct numapin_node *node, u64 bytes)
+{
+	struct numapin_pool *pool = &node->pool;
+	unsigned long size = bytes >> HPAGE_PMD_SHIFT;
+	int rc;
+
+	if (mutex_lock_interruptible(&pool->resize_lock))
+		return -EINTR;
+	rc = grow(node, size);
+	if (!rc) {
+		spin_lock(&pool->lock);
+		WRITE_ONCE(pool->size, size);
+		spin_unlock(&pool->lock);
+		trim(node);
+	}
+	mutex_unlock(&pool->resize_lock);
+	return rc;
+}
+
+/**
+ * numapin_pool_drain - let go of memory that is to go offline
+ * @node: Its node
+ * @start: Its first page frame
+ * @end: The one after its last
+ *
+ * The pool has so much less, until it is resized.
+ */
+void numapin_pool_drain(struct numapin_node *node, unsigned long start,
+			unsigned long end)
+{
+	struct numapin_pool *pool = &node->pool;
+	struct folio *folio, *next;
+	LIST_HEAD(out);
+
+	/* Nor may one be on its way from list to list. */
+	mutex_lock(&pool->zero_lock);
+	spin_lock(&pool->lock);
+	list_for_each_entry_safe(folio, next, &pool->zeroed, lru)
+		if (folio_pfn(folio) >= start && folio_pfn(folio) < end) {
+			list_move(&folio->lru, &out);
+			pool->nr_zeroed--;
+		}
+	list_for_each_entry_safe(folio, next, &pool->dirty, lru)
+		if (folio_pfn(folio) >= start && folio_pfn(folio) < end) {
+			list_move(&folio->lru, &out);
+			pool->nr_dirty--;
+		}
+	spin_unlock(&pool->lock);
+	mutex_unlock(&pool->zero_lock);
+	free_all(node, &out);
+}
+
+/**
+ * numapin_pool_init - make a node's pool, which is empty
+ * @node: The node
+ */
+void numapin_pool_init(struct numapin_node *node)
+{
+	struct numapin_pool *pool = &node->pool;
+
+	spin_lock_init(&pool->lock);
+	INIT_LIST_HEAD(&pool->zeroed);
+	INIT_LIST_HEAD(&pool->dirty);
+	mutex_init(&pool->resize_lock);
+	mutex_init(&pool->zero_lock);
+	init_waitqueue_head(&pool->wait);
+}
+
+/**
+ * numapin_pool_fill - give a new node's pool what the module's parameter says
+ * @node: The node
+ *
+ * Return: 0, or an errno as numapin_pool_resize().
+ */
+int numapin_pool_fill(struct numapin_node *node)
+{
+	return numapin_pool_resize(node, pool_bytes[node->nid]);
+}
+
+/**
+ * numapin_pool_exit - the end of a node's pool
+ * @node: The node, which has no region any more
+ */
+void numapin_pool_exit(struct numapin_node *node)
+{
+	if (node->pool.thread)
+		kthread_stop(node->pool.thread);
+	numapin_pool_drain(node, 0, ULONG_MAX);
+}
+
+static unsigned long count_objects(struct shrinker *shrinker,
+				   struct shrink_control *sc)
+{
+	struct numapin_node *node = numapin_node_find(sc->nid);
+	unsigned long nr;
+
+	if (!node || !READ_ONCE(node->pool.reclaim))
+		return 0;
+	spin_lock(&node->pool.lock);
+	nr = node->pool.nr_zeroed + node->pool.nr_dirty;
+	spin_unlock(&node->pool.lock);
+	return nr << HPAGE_PMD_ORDER;
+}
+
+static unsigned long scan_objects(struct shrinker *shrinker,
+				  struct shrink_control *sc)
+{
+	struct numapin_node *node = numapin_node_find(sc->nid);
+	unsigned long freed = 0;
+	struct folio *folio;
+
+	/* Its memory may have gone since it was counted. */
+	if (!node)
+		return SHRINK_STOP;
+	while (freed < sc->nr_to_scan) {
+		spin_lock(&node->pool.lock);
+		folio = pop_any(&node->pool);
+		spin_unlock(&node->pool.lock);
+		if (!folio)
+			break;
+		free_pooled(node, folio);
+		freed += HPAGE_PMD_NR;
+	}
+	mm_account_reclaimed_pages(freed);
+	return freed ? freed : SHRINK_STOP;
+}
+
+/**
+ * numapin_pools_init - for module load
+ *
+ * Return: 0, or an errno.
+ */
+int __init numapin_pools_init(void)
+{
+	int rc;
+
+	shrinker = shrinker_alloc(SHRINKER_NUMA_AWARE, "numapin-pool");
+	if (!shrinker)
+		return -ENOMEM;
+	shrinker->count_objects = count_objects;
+	shrinker->scan_objects = scan_objects;
+	rc = numapin_register_shrinker(shrinker);
+	if (rc)
+		shrinker_free(shrinker);
+	return rc;
+}
+
+/**
+ * numapin_pools_exit - for module unload: pools are not shrunk any more
+ */
+void numapin_pools_exit(void)
+{
+	shrinker_free(shrinker);
+}
