@@ -155,6 +155,7 @@ PUBLIC void *numapin_alloc(int node, size_t size, unsigned int flags,
 	record->addr = alloc.addr;
 	record->size = size;
 	record->bytes = alloc.bytes;
+	record->slab = alloc.slab;
 	registry_add(record);
 	write_receipt(receipt, &alloc, backend);
 	return alloc.addr;
@@ -175,7 +176,7 @@ PUBLIC void *allocate_on_node(int node, size_t size)
 PUBLIC int free_numa_memory(void *ptr, size_t size)
 {
 	struct record *record;
-	int rc;
+	int rc = 0;
 
 	if (!ptr)
 		return 0;
@@ -184,7 +185,10 @@ PUBLIC int free_numa_memory(void *ptr, size_t size)
 		errno = EINVAL;
 		return -1;
 	}
-	rc = unmap(record->addr, record->bytes);
+	if (record->slab)
+		slab_free(record->slab, record->addr, record->bytes);
+	else
+		rc = unmap(record->addr, record->bytes);
 	if (rc)
 		registry_add(record);
 	else

@@ -137,7 +137,8 @@ static enum verdict map_region(struct allocation *alloc, int fd)
 	return GRANTED;
 }
 
-static enum verdict module_alloc(struct allocation *alloc)
+/* Memory that is a region of its own. */
+static enum verdict alloc_whole(struct allocation *alloc)
 {
 	enum verdict verdict;
 	int fd, error;
@@ -153,6 +154,11 @@ static enum verdict module_alloc(struct allocation *alloc)
 	close(fd);
 	errno = error;
 	return verdict;
+}
+
+static enum verdict module_alloc(struct allocation *alloc)
+{
+	return slab_alloc(alloc, alloc_whole) ? GRANTED : alloc_whole(alloc);
 }
 
 /* Any node device that may be opened, or -1. */

@@ -6,6 +6,7 @@
  *   registry.c		which memory is ours
  *   report.c		failures and warnings in words
  *   backend-*.c	a way to get memory each
+ *   slab.c		small memory: several share what one of them got
  *   anonymous.c	memory that two of them are built on
  *
  * All that is Linux is in the last two.
@@ -16,6 +17,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <unistd.h>
 
 #include "numapin.h"
@@ -32,6 +34,8 @@
  * @available: As in the receipt
  * @limit: For MEMLOCK the limit, in bytes
  * @reason: Why a backend did not get it
+ * @slab: What it is part of, if it is
+ * @stale: Which pages of that are not zeroed yet
  */
 struct allocation {
 	int node;
@@ -42,6 +46,8 @@ struct allocation {
 	size_t available;
 	size_t limit;
 	enum numapin_reason reason;
+	struct slab *slab;
+	uint64_t stale;
 };
 
 /**
@@ -96,11 +102,16 @@ enum verdict map_anonymous(struct allocation *alloc);
 void touch(char *addr, size_t bytes);
 int unmap(void *addr, size_t bytes);
 
+/* slab.c */
+bool slab_alloc(struct allocation *alloc, enum verdict (*make)(struct allocation *alloc));
+void slab_free(struct slab *slab, void *addr, size_t bytes);
+
 /**
  * struct record - memory that the library allocated and has not freed
  * @addr: Where it is
  * @size: The size that was asked for
  * @bytes: The size that it has
+ * @slab: What it is part of; NULL: it has a mapping of its own
  * @next: The next in the registry's bucket, under its lock
  *
  * Lock rules: a record is either in the registry, and only read, under its
@@ -110,6 +121,7 @@ struct record {
 	void *addr;
 	size_t size;
 	size_t bytes;
+	struct slab *slab;
 	struct record *next;
 };
 

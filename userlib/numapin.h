@@ -27,6 +27,11 @@
  *   after execve()           none                none
  *   freed by one of them     the others keep it  the others keep it
  *
+ * PINNED memory of up to 64 KiB that is private and without a reserve shares a
+ * region of 256 KiB with others of its node: limits count that, where they allow it,
+ * and one such region may be kept when all of it is free. What mprotect(2) or
+ * madvise(2) changed there must be as it was when it is freed.
+ *
  * A copy of PINNED memory that the node or a limit does not give is SIGBUS for
  * who writes; NUMAPIN_RESERVE sets memory aside at fork(), so that none fails.
  * A copy of BOUND or UNBOUND memory is the kernel's: OOM kill, if there is none.
