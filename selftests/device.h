@@ -77,6 +77,22 @@ static inline bool set_budget(int node, const char *value)
 	return write_file(attribute(path, node, "max_bytes"), value);
 }
 
+/* Sets a node's attribute to a number: 0, or an errno. */
+static inline int set_number(int node, const char *name, size_t value)
+{
+	char path[ATTRIBUTE_PATH], text[32];
+
+	snprintf(text, sizeof(text), "%zu", value);
+	return write_errno(attribute(path, node, name), text);
+}
+
+/* Bytes of a node's pool, in it or in regions */
+static inline long pool_total(int node)
+{
+	return counter(node, "pool_filled_bytes") + counter(node, "pool_dirty_bytes") +
+	       counter(node, "pool_used_bytes");
+}
+
 /*
  * For the end of tests: no region is left. A file's last reference may go a
  * moment after the system call that dropped it, in another task's exit.

@@ -179,6 +179,11 @@ static bool with_file(struct attempt *a)
 	return a->fd >= 0;
 }
 
+static bool with_pool(struct attempt *a)
+{
+	return !set_number(1, "pool_bytes", a->bytes) && with_file(a);
+}
+
 static bool with_region(struct attempt *a)
 {
 	return with_file(a) && !alloc_region(a->fd, a->bytes, a->flags, NULL);
@@ -306,6 +311,11 @@ static int do_show(struct attempt *a)
 	return error;
 }
 
+static int do_set_pool(struct attempt *a)
+{
+	return set_number(1, "pool_bytes", a->bytes);
+}
+
 static int do_set_budget(struct attempt *a)
 {
 	return set_budget(1, "max") ? 0 : errno;
@@ -319,6 +329,11 @@ static bool has_no_region(struct attempt *a)
 
 	return !ioctl(a->fd, NUMAPIN_IOCTL_INFO, &info) && !info.out_length &&
 	       !counter(1, "regions") && !counter(1, "bytes");
+}
+
+static bool has_no_pool(struct attempt *a)
+{
+	return !counter(1, "pool_bytes") && !pool_total(1);
 }
 
 static bool has_region(struct attempt *a)
@@ -348,7 +363,7 @@ static bool clean_up(struct attempt *a)
 		munmap(a->addr, a->bytes);
 	if (a->fd >= 0)
 		close(a->fd);
-	return ok;
+	return ok && !set_number(1, "pool_bytes", 0);
 }
 
 FIXTURE(operation) {
@@ -383,6 +398,8 @@ FIXTURE_VARIANT_ADD(operation, variant_name) {						\
 /* More than a page of tables; and of both kinds */
 #define SMALL_BYTES (12 * PAGE)
 #define BIG_BYTES (2 * HUGE_PAGE)
+/* For which other CPUs help */
+#define HELPED_BYTES (16 * MIB)
 #define MIXED_BYTES (HUGE_PAGE + 8 * PAGE)
 
 OPERATION(open, NULL, do_open, NULL, 0, 0);
@@ -392,6 +409,11 @@ OPERATION(set_budget, with_region, do_set_budget, has_region, SMALL_BYTES, 0);
 OPERATION(alloc_huge, with_file, do_alloc, has_no_region, BIG_BYTES, NUMAPIN_ALLOC_HUGE);
 OPERATION(alloc_small, with_file, do_alloc, has_no_region, SMALL_BYTES, NUMAPIN_ALLOC_NO_HUGE);
 OPERATION(alloc_mixed, with_file, do_alloc, has_no_region, MIXED_BYTES, 0);
+OPERATION(alloc_helped, with_file, do_alloc, has_no_region, HELPED_BYTES, NUMAPIN_ALLOC_HUGE);
+OPERATION(alloc_helped_small, with_file, do_alloc, has_no_region, HELPED_BYTES,
+	  NUMAPIN_ALLOC_NO_HUGE, .between = 500);
+OPERATION(alloc_pooled, with_pool, do_alloc, has_no_region, BIG_BYTES, NUMAPIN_ALLOC_HUGE);
+OPERATION(set_pool, NULL, do_set_pool, has_no_pool, HELPED_BYTES, 0);
 OPERATION(alloc_private, with_file, do_alloc, has_no_region, MIXED_BYTES, NUMAPIN_ALLOC_PRIVATE);
 OPERATION(mmap_first, with_file, map, has_no_region, MIXED_BYTES, 0);
 OPERATION(mmap_huge, with_region, map, has_region, BIG_BYTES, 0);
@@ -441,6 +463,7 @@ FIXTURE_TEARDOWN(operation)
 	EXPECT_TRUE(nothing_left());
 	EXPECT_EQ(0, counter(1, "huge_bytes"));
 	EXPECT_EQ(0, counter(1, "lingering_bytes"));
+	EXPECT_EQ(0, pool_total(1));
 }
 
 /* Who comes next is served. */
@@ -577,7 +600,7 @@ TEST_F(injection, module_load)
 		int error;
 
 		fail_nth(self->fail_nth, points + 1);
-		error = syscall(SYS_init_module, image, bytes, "") ? errno : 0;
+		error = syscall(SYS_init_module, image, bytes, "pool_bytes=0,8388608") ? errno : 0;
 		failed = has_failed(self->fail_nth);
 		fail_nth(self->fail_nth, 0);
 		EXPECT_TRUE(is_expected(error)) {

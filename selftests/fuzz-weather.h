@@ -107,6 +107,8 @@ static inline void weather_end(void)
 	char path[ATTRIBUTE_PATH];
 
 	set_budget(1, "max");
+	set_number(1, "pool_bytes", 0);
+	set_number(1, "pool_reclaim", 0);
 	weather_block(false);
 	for (int nr = 0; nr < WEATHER_CGROUPS; nr++) {
 		snprintf(path, sizeof(path), CGROUPS "/fuzz%d", nr);

@@ -931,7 +931,7 @@ static void change_weather(const pid_t *pids)
 	static const char *const budgets[] = { "max", "max", "67108864", "4194304", "0" };
 	static const char *const mems[] = { "0-1", "0-1", "0", "1" };
 
-	switch (below(8)) {
+	switch (below(9)) {
 	case 0:
 		set_budget(1, budgets[below(ARRAY_SIZE(budgets))]);
 		break;
@@ -955,6 +955,11 @@ static void change_weather(const pid_t *pids)
 		weather_block(one_in(2));
 		break;
 	case 7:
+		/* Where there is not as much, it stays what it is. */
+		set_number(1, "pool_bytes", below(12) * HUGE_PAGE);
+		set_number(1, "pool_reclaim", one_in(2));
+		break;
+	case 8:
 		set_budget(1, "max");
 		weather_cpuset(below(WEATHER_CGROUPS), "0-1");
 		break;

@@ -428,6 +428,34 @@ static void check_open_file(struct __test_metadata *_metadata, struct dimm *dimm
 	close(fd);
 }
 
+/* What the pool has, zeroed or not yet, it lets go of. */
+TEST_F(node, gets_the_memory_of_its_pool_back)
+{
+	const size_t bytes = 64 * MIB;
+	char *addr;
+	int fd;
+
+	ASSERT_EQ(0, put_to_use(&self->dimm, 1, "online_movable"));
+	ASSERT_EQ(0, put_to_use(&self->dimm, 0, "online_kernel"));
+	ASSERT_EQ(0, set_number(1, "pool_bytes", bytes));
+	fd = open_node(1, O_RDWR);
+	ASSERT_EQ(0, alloc_region(fd, bytes, 0, NULL));
+	addr = map_shared(fd, bytes, MAP_POPULATE);
+	ASSERT_NE(MAP_FAILED, addr);
+	EXPECT_EQ(EBUSY, set_state(self->dimm.blocks[0], "offline"));
+	munmap(addr, bytes);
+	close(fd);
+
+	EXPECT_TRUE(take_offline(self->dimm.blocks[0]));
+	EXPECT_EQ(bytes, counter(1, "pool_bytes"));
+	EXPECT_EQ(0, pool_total(1));
+	/* As much as root says, again, once there is memory for it */
+	ASSERT_EQ(0, put_to_use(&self->dimm, 0, "online_kernel"));
+	EXPECT_EQ(0, set_number(1, "pool_bytes", bytes));
+	EXPECT_EQ(bytes, counter(1, "pool_filled_bytes"));
+	EXPECT_EQ(0, set_number(1, "pool_bytes", 0));
+}
+
 TEST_F(node, is_good_again_for_an_open_file)
 {
 	check_open_file(_metadata, &self->dimm, "online_kernel", 0);

@@ -15,9 +15,21 @@
 #include "device.h"
 #include "library.h"
 #include "oracle.h"
+#include "pattern.h"
 #include "pressure.h"
 #include "seccomp.h"
 #include "worker.h"
+
+/* What small allocations of a node share */
+#define SLAB (64 * PAGE)
+
+/* Whether the library has freed all, but for one slab that it may keep of each node. */
+static int all_freed(void)
+{
+	return SOON(counter(0, "regions") <= 1 && counter(1, "regions") <= 1 &&
+		    counter(0, "bytes") == counter(0, "regions") * SLAB &&
+		    counter(1, "bytes") == counter(1, "regions") * SLAB);
+}
 
 FIXTURE(pinned) {
 	struct numapin_receipt receipt;
@@ -49,7 +61,7 @@ FIXTURE_SETUP(pinned)
 FIXTURE_TEARDOWN(pinned)
 {
 	EXPECT_EQ(0, free_numa_memory(self->addr, variant->bytes));
-	EXPECT_TRUE(nothing_left());
+	EXPECT_TRUE(all_freed());
 }
 
 TEST_F(pinned, receipt_and_witnesses_agree)
@@ -122,7 +134,7 @@ TEST(bad_arguments)
 	}
 	EXPECT_EQ(NULL, allocate_on_node(1, 0));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_TRUE(nothing_left());
+	EXPECT_TRUE(all_freed());
 }
 
 /* No such node is not the module's to refuse: the library goes on without. */
@@ -180,7 +192,7 @@ TEST(full_node_in_words)
 	EXPECT_EQ(ENOMEM, errno);
 	EXPECT_EQ(NUMAPIN_REASON_NO_HUGE_PAGE, receipt.reason);
 	EXPECT_TRUE(SAYS(numapin_error(), "node 1 has too few 2 MiB pages", "bytes asked"));
-	EXPECT_TRUE(nothing_left());
+	EXPECT_TRUE(all_freed());
 }
 
 TEST(flags_choose_page_size)
@@ -231,7 +243,7 @@ TEST(free_only_what_is_ours)
 	EXPECT_EQ(0, free_numa_memory(ours, 4 * PAGE));
 	EXPECT_EQ(-1, free_numa_memory(ours, 4 * PAGE));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_TRUE(nothing_left());
+	EXPECT_TRUE(all_freed());
 }
 
 TEST(locate_anything)
@@ -306,7 +318,7 @@ TEST(forced_backend)
 	EXPECT_EQ(NULL, numapin_alloc(1, PAGE, 0, &receipt));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_TRUE(SAYS(numapin_error(), "NUMAPIN_BACKEND"));
-	EXPECT_TRUE(nothing_left());
+	EXPECT_TRUE(all_freed());
 }
 
 /* Node 0's device under node 1's name: what it gives must not pass for node 1's. */
@@ -328,7 +340,7 @@ TEST(device_of_another_node)
 	EXPECT_EQ(1, warnings.count);
 	EXPECT_TRUE(SAYS(warnings.last, "node 1 ", "another node's", "BOUND"));
 	EXPECT_EQ(0, free_numa_memory(addr, PAGE));
-	EXPECT_TRUE(nothing_left());
+	EXPECT_TRUE(all_freed());
 }
 
 /* How many descriptors this process has, and one; -1 on error. */
@@ -414,7 +426,7 @@ static void check_fork(struct __test_metadata *_metadata, unsigned int flags)
 	EXPECT_TRUE(all_zero(addr + 2 * PAGE, HUGE_PAGE - 2 * PAGE));
 	EXPECT_EQ(0, pages_elsewhere(addr, HUGE_PAGE, 1));
 	EXPECT_EQ(0, free_numa_memory(addr, HUGE_PAGE));
-	EXPECT_TRUE(nothing_left());
+	EXPECT_TRUE(all_freed());
 }
 
 TEST(fork_is_private)
@@ -472,10 +484,20 @@ static void ask_registry(void)
 		free_numa_memory((void *)(page * PAGE), 1);
 }
 
+/* And every lock of what small memory comes from, with two nodes */
+static bool get_and_free(void)
+{
+	void *a = allocate_on_node(0, PAGE), *b = allocate_on_node(1, PAGE);
+
+	return a && b && !free_numa_memory(a, PAGE) && !free_numa_memory(b, PAGE);
+}
+
 static void *ask_until_stopped(void *arg)
 {
-	while (!stop)
+	while (!stop) {
 		ask_registry();
+		get_and_free();
+	}
 	return NULL;
 }
 
@@ -494,7 +516,7 @@ TEST(fork_while_threads_are_inside)
 			/* Instead of for ever, on a lock that no thread will let go */
 			alarm(10);
 			ask_registry();
-			_exit(!allocate_on_node(0, PAGE));
+			_exit(!get_and_free());
 		}
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		ASSERT_EQ(0, status);
@@ -502,6 +524,102 @@ TEST(fork_while_threads_are_inside)
 	stop = true;
 	for (int i = 0; i < ARRAY_SIZE(threads); i++)
 		ASSERT_EQ(0, pthread_join(threads[i], NULL));
+	EXPECT_TRUE(all_freed());
+}
+
+TEST(small_memory_shares_a_region)
+{
+	char *addr[64];
+
+	for (int i = 0; i < ARRAY_SIZE(addr); i++) {
+		addr[i] = allocate_on_node(1, PAGE);
+		ASSERT_NE(NULL, addr[i]);
+		EXPECT_TRUE(all_zero(addr[i], PAGE));
+		write_all(addr[i], PAGE, i);
+	}
+	EXPECT_EQ(1, counter(1, "regions"));
+	for (int i = 0; i < ARRAY_SIZE(addr); i++) {
+		EXPECT_EQ(0, not_by(addr[i], PAGE, i));
+		EXPECT_EQ(0, pages_elsewhere(addr[i], PAGE, 1));
+		EXPECT_EQ(0, free_numa_memory(addr[i], PAGE));
+	}
+	EXPECT_TRUE(all_freed());
+}
+
+/* Of all sizes, in any order: nobody gets what another has, and all of it zeroed. */
+TEST(small_memory_is_its_owners)
+{
+	struct {
+		char *addr;
+		size_t bytes;
+	} owners[100] = { };
+	unsigned int seed = 1;
+
+	for (int i = 0; i < 5000; i++) {
+		const int who = rand_r(&seed) % ARRAY_SIZE(owners);
+		char **addr = &owners[who].addr;
+		size_t *bytes = &owners[who].bytes;
+
+		if (*addr) {
+			ASSERT_EQ(0, not_by(*addr, *bytes, who));
+			ASSERT_EQ(0, free_numa_memory(*addr, *bytes));
+			*addr = NULL;
+			continue;
+		}
+		*bytes = (rand_r(&seed) % 20 + 1) * PAGE;
+		*addr = allocate_on_node(who % 2, *bytes);
+		ASSERT_NE(NULL, *addr);
+		ASSERT_TRUE(all_zero(*addr, *bytes));
+		write_all(*addr, *bytes, who);
+	}
+	for (int who = 0; who < ARRAY_SIZE(owners); who++) {
+		if (!owners[who].addr)
+			continue;
+		EXPECT_EQ(0, pages_elsewhere(owners[who].addr, owners[who].bytes, who % 2));
+		EXPECT_EQ(0, not_by(owners[who].addr, owners[who].bytes, who));
+		EXPECT_EQ(0, free_numa_memory(owners[who].addr, owners[who].bytes));
+	}
+	EXPECT_TRUE(all_freed());
+}
+
+/* After a fork what is got is not what was there before it, which may need copying. */
+TEST(small_memory_after_a_fork)
+{
+	char *before = allocate_on_node(1, PAGE), *after;
+	struct worker child;
+
+	ASSERT_NE(NULL, before);
+	ASSERT_TRUE(worker_fork(&child));
+	after = allocate_on_node(1, PAGE);
+	if (!child.pid) {
+		bool ok = after && !faults_to_touch(after, PAGE) &&
+			  !free_numa_memory(before, PAGE) && !free_numa_memory(after, PAGE);
+
+		take_over(&child);
+		_exit(!ok);
+	}
+	ASSERT_NE(NULL, after);
+	EXPECT_EQ(0, faults_to_touch(after, PAGE));
+	hand_over(&child);
+	EXPECT_EQ(0, worker_wait(&child));
+	EXPECT_EQ(0, free_numa_memory(before, PAGE));
+	EXPECT_EQ(0, free_numa_memory(after, PAGE));
+	EXPECT_TRUE(all_freed());
+}
+
+/* Where there is not as much as others may share, it gets what it asked for. */
+TEST(small_memory_within_a_small_budget)
+{
+	char *addr;
+
+	ASSERT_TRUE(set_budget(1, "8192"));
+	addr = allocate_on_node(1, 2 * PAGE);
+	EXPECT_NE(NULL, addr);
+	EXPECT_EQ(2 * PAGE, counter(1, "bytes"));
+	EXPECT_EQ(NULL, allocate_on_node(1, PAGE));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_TRUE(set_budget(1, "max"));
+	EXPECT_EQ(0, free_numa_memory(addr, 2 * PAGE));
 	EXPECT_TRUE(nothing_left());
 }
 
@@ -516,7 +634,7 @@ TEST(threads)
 		ASSERT_EQ(0, pthread_join(threads[i], &bad));
 		EXPECT_EQ(NULL, bad);
 	}
-	EXPECT_TRUE(nothing_left());
+	EXPECT_TRUE(all_freed());
 }
 
 TEST_HARNESS_MAIN

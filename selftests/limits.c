@@ -10,6 +10,7 @@
 
 #include "harness.h"
 
+#include "cgroup.h"
 #include "child.h"
 #include "device.h"
 #include "library.h"
@@ -237,6 +238,42 @@ TEST_F(limit, memlock_holds_what_lingers)
 	EXPECT_EQ(0, alloc_region(self->fds[1], LIMIT, 0, NULL));
 	close(ends[0]);
 	close(ends[1]);
+}
+
+/* Bytes of memory for the kernel's own use that this process's cgroup is charged */
+static long bookkeeping(void)
+{
+	return named_number(CGROUP "/memory.stat", "slab") +
+	       named_number(CGROUP "/memory.stat", "vmalloc");
+}
+
+/* What the module needs of memory to have a region, of all that it has */
+TEST_F(limit, bookkeeping)
+{
+	const struct {
+		uint32_t flags;
+		size_t bytes;
+		double most;
+	} regions[] = {
+		{ NUMAPIN_ALLOC_NO_HUGE, 256 * MIB, 0.0025 },
+		{ NUMAPIN_ALLOC_HUGE, 1024 * MIB, 0.00001 },
+	};
+	long before, needed;
+
+	ASSERT_TRUE(cgroup_enter("memory", "memory.max", "max"));
+	for (int i = 0; i < ARRAY_SIZE(regions); i++) {
+		close(self->fds[0]);
+		before = bookkeeping();
+		ASSERT_LE(0, before);
+		self->fds[0] = open_node(1, O_RDWR);
+		ASSERT_EQ(0, alloc_region(self->fds[0], regions[i].bytes, regions[i].flags, NULL));
+		needed = bookkeeping() - before;
+		EXPECT_LT(0, needed);
+		EXPECT_GE(regions[i].bytes * regions[i].most, needed);
+		TH_LOG("%zu MiB: %ld bytes", regions[i].bytes / MIB, needed);
+	}
+	close(self->fds[0]);
+	EXPECT_TRUE(SOON(cgroup_leave()));
 }
 
 TEST_F(limit, budget)
