@@ -66,9 +66,24 @@ check: guest-modules selftests sanitized
 check-debug check-kcsan:
 	$(MAKE) check KERNELS=6.12-$(@:check-%=%)
 
+# In a guest; with HOST=1 on this machine, which must have two nodes
+ifdef HOST
+bench: modules selftests
+	@scripts/deps bench
+	selftests/vm/bench $(build)/bench $(BENCH)
+	selftests/plot $(build)/bench
+else
 bench: GUEST_KERNELS = $(KERNEL)
 bench: guest-modules selftests
-	selftests/vm/boot --kernel $(KERNEL) selftests/vm/bench $(BENCH)
+	@scripts/deps bench
+	selftests/vm/boot --kernel $(KERNEL) --machine bench --output $(build)/bench \
+		selftests/vm/bench /run/share/output $(BENCH)
+	selftests/plot $(build)/bench
+endif
+
+# Of what the last bench measured
+performance:
+	selftests/plot $(build)/bench docs/performance.md
 
 coverage:
 	@scripts/deps build guest kernel coverage
@@ -105,7 +120,8 @@ help:
 	@echo "make check-kcsan      on one that finds data races"
 	@echo "make coverage         the lines and branches of kmod/ and userlib/ that the tests reach"
 	@echo "make soak             the fuzzer beside stress-ng, for MINUTES ($(MINUTES))"
-	@echo "make bench            what fork() costs beside anonymous memory (BENCH=--help)"
+	@echo "make bench            what memory costs, by numapin and by other ways (HOST=1: here; BENCH=--help)"
+	@echo "make performance      docs/performance.md, of what make bench measured"
 	@echo "make table            docs/immovable.md, of what make check saw of KERNELS"
 	@echo "make lint             gcc and its analyzer, sparse, coccinelle, clang-tidy, checkpatch, shellcheck"
 	@echo
@@ -126,4 +142,4 @@ help:
 .NOTPARALLEL:
 
 .PHONY: all modules modules_install userlib selftests sanitized examples \
-	guest-deps guest-modules run check check-debug check-kcsan coverage soak bench table lint install clean help
+	guest-deps guest-modules run check check-debug check-kcsan coverage soak bench performance table lint install clean help

@@ -1,0 +1,604 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What memory on a node costs, of numapin and of the other ways to get it: the
+ * time until it can be used, and to give it back. Where the first touch takes page
+ * faults, touching is part of the cost.
+ */
+#include <err.h>
+#include <getopt.h>
+#include <linux/memfd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <numapin.h>
+
+#include "device.h"
+#include "ordinary.h"
+#include "worker.h"
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#define MAX_ROUNDS 101
+/* Of memory that is allocated in pieces before a round is over */
+#define BATCH_BYTES MIB
+#define BATCH_MAX 256
+
+struct way;
+
+static int node = 1;
+
+/* A way to get memory: @get gives memory of the node; @put takes it back. */
+static const struct way {
+	const char *name;
+	void *(*get)(const struct way *way, size_t bytes);
+	void (*put)(void *addr, size_t bytes);
+	size_t least;		/* bytes below which there is no such way */
+	unsigned int flags;	/* of numapin_alloc(); or an advice */
+	bool touch;		/* it is usable when it was touched */
+	bool pooled;		/* the node's pool has as much */
+} ways[];
+
+static void *get_numapin(const struct way *way, size_t bytes)
+{
+	struct numapin_receipt receipt;
+	void *addr = numapin_alloc(node, bytes, way->flags, &receipt);
+
+	if (addr && receipt.outcome != NUMAPIN_PINNED)
+		errx(1, "the module did not give the memory: %s", numapin_error());
+	return addr;
+}
+
+static void put_numapin(void *addr, size_t bytes)
+{
+	if (free_numa_memory(addr, bytes))
+		err(1, "free_numa_memory");
+}
+
+static void *get_libnuma(const struct way *way, size_t bytes)
+{
+	return numa_alloc_onnode(bytes, node);
+}
+
+static void unmap(void *addr, size_t bytes)
+{
+	munmap(addr, bytes);
+}
+
+static bool bind_to_node(void *addr, size_t bytes)
+{
+	static struct bitmask *mask;
+
+	if (!mask)
+		mask = only_node(node);
+	return !mbind(addr, bytes, MPOL_BIND, mask->maskp, mask->size + 1, 0);
+}
+
+static void *bound(void *addr, size_t bytes)
+{
+	if (addr == MAP_FAILED)
+		return NULL;
+	if (bind_to_node(addr, bytes) && !madvise(addr, bytes, MADV_POPULATE_WRITE))
+		return addr;
+	munmap(addr, bytes);
+	return NULL;
+}
+
+/* Aligned as huge pages need it, which mmap() does not do on every kernel */
+static void *get_mbind(const struct way *way, size_t bytes)
+{
+	const size_t spare = bytes < HUGE_PAGE ? 0 : HUGE_PAGE;
+	char *addr = mmap(NULL, bytes + spare, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t before = -(uintptr_t)addr & (HUGE_PAGE - 1);
+
+	if (addr == MAP_FAILED)
+		return NULL;
+	if (spare) {
+		if (before)
+			munmap(addr, before);
+		addr += before;
+		if (spare - before)
+			munmap(addr + bytes, spare - before);
+	}
+	madvise(addr, bytes, way->flags);
+	return bound(addr, bytes);
+}
+
+static void *get_hugetlb(const struct way *way, size_t bytes)
+{
+	return bound(mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0), bytes);
+}
+
+static void *get_memfd(const struct way *way, size_t bytes)
+{
+	int fd = memfd_create("bench", MFD_CLOEXEC);
+	void *addr;
+
+	if (fd < 0 || ftruncate(fd, bytes))
+		return NULL;
+	addr = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	return bound(addr, bytes);
+}
+
+#define LIBNUMA 0
+#define COLD 5
+
+static const struct way ways[] = {
+	[LIBNUMA] = { "libnuma + touch", get_libnuma, numa_free, .touch = true },
+	{ "mbind + populate (THP)", get_mbind, unmap, .flags = MADV_HUGEPAGE },
+	{ "mbind + populate (4 KiB)", get_mbind, unmap, .flags = MADV_NOHUGEPAGE },
+	{ "hugetlb + mbind", get_hugetlb, unmap, .least = HUGE_PAGE },
+	{ "memfd + mbind", get_memfd, unmap, .flags = 0 },
+	[COLD] = { "numapin cold", get_numapin, put_numapin, .flags = 0 },
+	{ "numapin warm", get_numapin, put_numapin, .pooled = true, .least = HUGE_PAGE },
+	{ "numapin 4 KiB pages", get_numapin, put_numapin, .flags = NUMAPIN_NO_HUGE },
+	/* Not a way, but the limit of all: memory that is there is written */
+	{ "memset", get_libnuma, numa_free, .touch = true },
+};
+
+#define NR_WAYS ARRAY_SIZE(ways)
+#define MEMSET (NR_WAYS - 1)
+
+static const size_t all_sizes[] = {
+	4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, 2 * MIB, 16 * MIB, 64 * MIB, 256 * MIB, 1024 * MIB,
+};
+
+#define NR_SIZES ARRAY_SIZE(all_sizes)
+
+/* Of a way and a size: of one allocation in each round, in microseconds */
+struct result {
+	double get[MAX_ROUNDS];
+	double put[MAX_ROUNDS];
+	double faults;		/* of one allocation: while it is got */
+	double late_faults;	/* and when it is used after that */
+	bool measured;
+};
+
+static struct result results[NR_WAYS][NR_SIZES];
+static int rounds = 7;
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1e6 + time.tv_nsec / 1e3;
+}
+
+static long faults_so_far(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt + usage.ru_majflt;
+}
+
+static void touch(char *addr, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i += PAGE)
+		*(volatile char *)(addr + i) = 1;
+}
+
+#define HELPERS "/sys/module/numapin/parameters/max_helpers"
+
+static void set_helpers(long nr)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%ld", nr);
+	if (!write_file(HELPERS, text))
+		err(1, HELPERS);
+}
+
+/* Has the pool hold so much, zeroed. */
+static void fill_pool(size_t bytes)
+{
+	errno = set_number(node, "pool_bytes", bytes);
+	if (errno)
+		err(1, "a pool of %zu MiB", bytes / MIB);
+	while (counter(node, "pool_filled_bytes") != bytes)
+		usleep(1000);
+}
+
+static size_t batch_of(size_t bytes)
+{
+	const size_t nr = BATCH_BYTES / bytes;
+
+	return !nr ? 1 : nr > BATCH_MAX ? BATCH_MAX : nr;
+}
+
+/* The time to write again what was written, which takes no fault */
+static double time_to_set(void **addrs, size_t nr, size_t bytes)
+{
+	const double start = now();
+
+	for (size_t i = 0; i < nr; i++)
+		memset(addrs[i], 2, bytes);
+	return now() - start;
+}
+
+/* One round of a way at a size */
+static bool measure(int w, int s, int round)
+{
+	const struct way *way = &ways[w];
+	const size_t bytes = all_sizes[s], nr = batch_of(bytes);
+	struct result *result = &results[w][s];
+	void *addrs[BATCH_MAX];
+	double start, got, freed;
+	long faults, late;
+
+	fill_pool(way->pooled ? bytes * nr : 0);
+	faults = faults_so_far();
+	start = now();
+	for (size_t i = 0; i < nr; i++) {
+		addrs[i] = way->get(way, bytes);
+		if (!addrs[i]) {
+			warn("no %zu KiB of %s", bytes / KIB, way->name);
+			return false;
+		}
+		if (way->touch)
+			touch(addrs[i], bytes);
+	}
+	got = now();
+	late = faults_so_far();
+	for (size_t i = 0; i < nr; i++)
+		touch(addrs[i], bytes);
+	result->faults = (double)(late - faults) / nr;
+	result->late_faults = (double)(faults_so_far() - late) / nr;
+	result->get[round] = (w == MEMSET ? time_to_set(addrs, nr, bytes) : got - start) / nr;
+	freed = now();
+	for (size_t i = 0; i < nr; i++)
+		way->put(addrs[i], bytes);
+	result->put[round] = (now() - freed) / nr;
+	result->measured = true;
+	return true;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The median, and from the first quartile to the third */
+struct spread {
+	double low, median, high;
+};
+
+static struct spread spread_of(const double *values)
+{
+	double sorted[MAX_ROUNDS];
+
+	memcpy(sorted, values, rounds * sizeof(*sorted));
+	qsort(sorted, rounds, sizeof(*sorted), compare);
+	return (struct spread){ sorted[rounds / 4], sorted[rounds / 2], sorted[rounds * 3 / 4] };
+}
+
+static const char *size_name(size_t bytes)
+{
+	static char name[32];
+
+	if (bytes < MIB)
+		snprintf(name, sizeof(name), "%zu KiB", bytes / KIB);
+	else if (bytes < 1024 * MIB)
+		snprintf(name, sizeof(name), "%zu MiB", bytes / MIB);
+	else
+		snprintf(name, sizeof(name), "%zu GiB", bytes / MIB / 1024);
+	return name;
+}
+
+static void print_rows(bool (*cell)(int w, int s), size_t max)
+{
+	printf("%-26s", "");
+	for (int s = 0; s < NR_SIZES && all_sizes[s] <= max; s++)
+		printf(" %8s", size_name(all_sizes[s]));
+	for (int w = 0; w < NR_WAYS; w++) {
+		printf("\n%-26s", ways[w].name);
+		for (int s = 0; s < NR_SIZES && all_sizes[s] <= max; s++)
+			if (!results[w][s].measured || !cell(w, s))
+				printf(" %8s", "-");
+	}
+	printf("\n");
+}
+
+static bool print_get(int w, int s)
+{
+	const double us = spread_of(results[w][s].get).median;
+
+	return printf(" %8.*f", us < 100 ? 1 : 0, us);
+}
+
+static bool print_ratio(int w, int s)
+{
+	const double ratio = spread_of(results[w][s].get).median /
+			     spread_of(results[LIBNUMA][s].get).median;
+
+	return printf(" %8.*f", ratio < 0.1 ? 4 : 2, ratio);
+}
+
+static bool print_put_ratio(int w, int s)
+{
+	if (w == MEMSET)
+		return false;
+	return printf(" %8.2f", spread_of(results[w][s].put).median /
+				spread_of(results[LIBNUMA][s].put).median);
+}
+
+static bool print_spread(int w, int s)
+{
+	const struct spread spread = spread_of(results[w][s].get);
+
+	return printf(" %7.0f%%", 100 * (spread.high - spread.low) / spread.median);
+}
+
+static bool print_faults(int w, int s)
+{
+	if (w == MEMSET)
+		return false;
+	return printf(" %8.*f", results[w][s].faults < 10 ? 2 : 0, results[w][s].faults);
+}
+
+static bool print_late_faults(int w, int s)
+{
+	return printf(" %8.2f", results[w][s].late_faults);
+}
+
+static void print_people(size_t max)
+{
+	printf("Time to usable memory of node %d, times that of %s (medians of %d rounds)\n", node,
+	       ways[LIBNUMA].name, rounds);
+	print_rows(print_ratio, max);
+	printf("\nThe same in microseconds\n");
+	print_rows(print_get, max);
+	printf("\nIts spread: half of the rounds are within so much\n");
+	print_rows(print_spread, max);
+	printf("\nTime to give it back, times that of %s\n", ways[LIBNUMA].name);
+	print_rows(print_put_ratio, max);
+	printf("\nPage faults until it is usable\n");
+	print_rows(print_faults, max);
+	printf("\nPage faults after that\n");
+	print_rows(print_late_faults, max);
+}
+
+static void write_results(FILE *to, size_t max, const char *format)
+{
+	for (int w = 0; w < NR_WAYS; w++)
+		for (int s = 0; s < NR_SIZES && all_sizes[s] <= max; s++) {
+			const struct result *result = &results[w][s];
+			const struct spread get = spread_of(result->get);
+			const struct spread put = spread_of(result->put);
+
+			if (!result->measured)
+				continue;
+			fprintf(to, format, ways[w].name, all_sizes[s], get.median, get.low,
+				get.high, put.median, put.low, put.high, result->faults,
+				result->late_faults);
+		}
+}
+
+#define JSON									\
+	"{\"way\": \"%s\", \"bytes\": %zu, "					\
+	"\"get_us\": %.2f, \"get_us_low\": %.2f, \"get_us_high\": %.2f, "	\
+	"\"put_us\": %.2f, \"put_us_low\": %.2f, \"put_us_high\": %.2f, "	\
+	"\"faults\": %.2f, \"late_faults\": %.2f}\n"
+#define CSV_HEAD "way,bytes,get_us,get_us_low,get_us_high,put_us,put_us_low,put_us_high,"	\
+	"faults,late_faults\n"
+#define CSV "%s,%zu,%.2f,%.2f,%.2f,%.2f,%.2f,%.2f,%.2f,%.2f\n"
+
+static void write_csv(const char *path, size_t max)
+{
+	FILE *to = fopen(path, "w");
+
+	if (!to)
+		err(1, "%s", path);
+	fputs(CSV_HEAD, to);
+	write_results(to, max, CSV);
+	fclose(to);
+}
+
+/* Callers at once */
+#define MAX_CALLERS 8
+#define CALLERS_BYTES (64 * MIB)
+#define CALLERS_US 1e6
+
+/* What each caller had in a second, where all can see it */
+static double *had;
+
+static void call_for_a_second(const struct way *way, double *mine)
+{
+	const double start = now();
+	double bytes = 0;
+	void *addr;
+
+	while (now() - start < CALLERS_US) {
+		addr = way->get(way, CALLERS_BYTES);
+		if (!addr)
+			errx(1, "no memory of node %d", node);
+		if (way->touch)
+			touch(addr, CALLERS_BYTES);
+		way->put(addr, CALLERS_BYTES);
+		bytes += CALLERS_BYTES;
+	}
+	*mine = bytes / (now() - start) * 1e6;
+}
+
+/* The bytes a second of @nr processes that each get memory of a node, and free it */
+static double rate_of(const struct way *way, const int *nodes, int nr)
+{
+	double sum = 0;
+	int status;
+
+	for (int i = 0; i < nr; i++) {
+		const pid_t pid = fork();
+
+		if (pid < 0)
+			err(1, "fork");
+		if (!pid) {
+			node = nodes[i];
+			call_for_a_second(way, &had[i]);
+			_exit(0);
+		}
+	}
+	for (int i = 0; i < nr; i++)
+		if (wait(&status) < 0 || status)
+			errx(1, "a caller ended early");
+	for (int i = 0; i < nr; i++)
+		sum += had[i];
+	return sum;
+}
+
+static double median_rate(const struct way *way, const int *nodes, int nr)
+{
+	double rates[MAX_ROUNDS];
+
+	for (int round = 0; round < rounds; round++)
+		rates[round] = rate_of(way, nodes, nr);
+	return spread_of(rates).median;
+}
+
+/* Nodes that have a device, up to MAX_CALLERS */
+static int find_nodes(int *nodes)
+{
+	int nr = 0;
+
+	for (int i = 0; i <= numa_max_node() && nr < MAX_CALLERS; i++)
+		if (counter(i, "regions") >= 0)
+			nodes[nr++] = i;
+	return nr;
+}
+
+static void print_callers(const struct way *way, const int *nodes, int nr, const char *where,
+			  double one, bool json)
+{
+	const double rate = nr == 1 ? one : median_rate(way, nodes, nr);
+
+	if (json)
+		printf("{\"way\": \"%s\", \"callers\": %d, \"nodes\": \"%s\", \"gib\": %.3f}\n",
+		       way->name, nr, where, rate / MIB / 1024);
+	else
+		printf("  %-26s %d on %-9s %6.2f GiB/s  x %.2f\n", way->name, nr, where,
+		       rate / MIB / 1024, rate / one);
+}
+
+/*
+ * Several callers at once, without helpers: then a caller has a CPU and no more,
+ * and what they have together tells whether they are in each other's way.
+ */
+static void measure_callers(bool json)
+{
+	static const int chosen[] = { LIBNUMA, COLD };
+	int all[MAX_CALLERS], same[MAX_CALLERS];
+	const long helpers = file_number(HELPERS);
+	const int nr = find_nodes(all);
+
+	had = mmap(NULL, MAX_CALLERS * sizeof(*had), PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (had == MAP_FAILED)
+		err(1, "mmap");
+	for (int i = 0; i < MAX_CALLERS; i++)
+		same[i] = node;
+	set_helpers(0);
+	if (!json)
+		printf("\nCallers at once, each %zu MiB again and again; %d CPUs, no helpers\n",
+		       CALLERS_BYTES / MIB, numa_num_configured_cpus());
+	for (int w = 0; w < ARRAY_SIZE(chosen); w++) {
+		const struct way *way = &ways[chosen[w]];
+		const double one = median_rate(way, same, 1);
+
+		print_callers(way, same, 1, "one node", one, json);
+		for (int callers = 2; callers <= nr; callers *= 2) {
+			print_callers(way, same, callers, "one node", one, json);
+			print_callers(way, all, callers, "as many", one, json);
+		}
+	}
+	set_helpers(helpers);
+}
+
+static void usage(FILE *to)
+{
+	fprintf(to,
+		"usage: bench-alloc [OPTION]...\n"
+		"\n"
+		"Measures the time to usable memory of a node, and to free it, by numapin and\n"
+		"by other ways, in turn; and what callers at once have. With the module loaded,\n"
+		"as root; sets the node's pool, and takes huge pages that are reserved there.\n"
+		"\n"
+		"  -n, --node N      of which node (1)\n"
+		"  -m, --max MIB     the largest size (1024)\n"
+		"  -r, --rounds NR   measure so often, from 1 to %d, and tell the medians (7)\n"
+		"  -c, --csv FILE    write the results there too\n"
+		"  -j, --json        a JSON object for each way and size\n"
+		"  -h, --help        this\n", MAX_ROUNDS);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "node", required_argument, NULL, 'n' },
+		{ "max", required_argument, NULL, 'm' },
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "csv", required_argument, NULL, 'c' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ },
+	};
+	const char *csv = NULL;
+	size_t max = 1024 * MIB;
+	bool json = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "n:m:r:c:jh", options, NULL)) != -1) {
+		switch (option) {
+		case 'n':
+			node = atoi(optarg);
+			break;
+		case 'm':
+			max = strtoul(optarg, NULL, 0) * MIB;
+			break;
+		case 'r':
+			rounds = atoi(optarg);
+			break;
+		case 'c':
+			csv = optarg;
+			break;
+		case 'j':
+			json = true;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (max < all_sizes[0] || rounds < 1 || rounds > MAX_ROUNDS) {
+		usage(stderr);
+		return 2;
+	}
+	for (int s = 0; s < NR_SIZES && all_sizes[s] <= max; s++)
+		for (int round = 0; round < rounds; round++) {
+			fprintf(stderr, "\r%8s: round %d of %d ", size_name(all_sizes[s]),
+				round + 1, rounds);
+			for (int w = 0; w < NR_WAYS; w++)
+				if (all_sizes[s] >= ways[w].least && !measure(w, s, round))
+					return 1;
+		}
+	fprintf(stderr, "\n");
+	fill_pool(0);
+	if (csv)
+		write_csv(csv, max);
+	if (json)
+		write_results(stdout, max, JSON);
+	else
+		print_people(max);
+	measure_callers(json);
+	return 0;
+}
