@@ -19,6 +19,7 @@
 
 /**
  * numapin_folio_poisoned - has the hardware failed anywhere in a folio?
+ * @node: Its node
  * @folio: The folio
  *
  * No flag of the folio tells: memory_failure() sets none where it cannot handle
@@ -27,11 +28,12 @@
  *
  * Return: true where it has.
  */
-bool numapin_folio_poisoned(struct folio *folio)
+bool numapin_folio_poisoned(const struct numapin_node *node,
+			    struct folio *folio)
 {
 	long i;
 
-	if (!numapin_node_may_be_poisoned(folio_nid(folio)))
+	if (!numapin_node_may_be_poisoned(node->nid))
 		return false;
 	for (i = 0; i < folio_nr_pages(folio); i++)
 		if (PageHWPoison(folio_page(folio, i)))
@@ -53,7 +55,7 @@ bool numapin_folio_poisoned(struct folio *folio)
  */
 bool numapin_folio_quarantine(struct numapin_node *node, struct folio *folio)
 {
-	if (likely(!numapin_folio_poisoned(folio)))
+	if (likely(!numapin_folio_poisoned(node, folio)))
 		return false;
 	numapin_pool_forget(node, folio);
 	atomic_long_add(folio_nr_pages(folio), &node->poisoned_pages);

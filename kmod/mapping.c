@@ -30,7 +30,7 @@ static vm_fault_t numapin_fault(struct vm_fault *vmf)
 	if (!folio)
 		return VM_FAULT_SIGBUS;
 	trace_numapin_fault(view->region, vmf);
-	if (unlikely(numapin_folio_poisoned(folio)))
+	if (unlikely(numapin_folio_poisoned(view->region->node, folio)))
 		return VM_FAULT_HWPOISON;
 	folio_get(folio);
 	vmf->page = folio_page(folio, vmf->pgoff - folio->index);
@@ -63,7 +63,7 @@ static vm_fault_t numapin_protected_fault(struct vm_fault *vmf)
 					vmf->vma->vm_file);
 	if (IS_ERR(folio))
 		return fault_error(PTR_ERR(folio));
-	if (unlikely(numapin_folio_poisoned(folio))) {
+	if (unlikely(numapin_folio_poisoned(view->region->node, folio))) {
 		folio_unlock(folio);
 		folio_put(folio);
 		return VM_FAULT_HWPOISON;

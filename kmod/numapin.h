@@ -360,7 +360,8 @@ int numapin_pools_init(void);
 void numapin_pools_exit(void);
 
 /* folio.c */
-bool numapin_folio_poisoned(struct folio *folio);
+bool numapin_folio_poisoned(const struct numapin_node *node,
+			    struct folio *folio);
 bool numapin_folio_quarantine(struct numapin_node *node, struct folio *folio);
 void numapin_folio_free(struct numapin_node *node, struct folio *folio);
 enum numapin_fate numapin_folio_retire(struct numapin_node *node,

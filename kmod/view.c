@@ -164,7 +164,7 @@ static int copy_folio(struct numapin_region *region, struct folio *copy,
 {
 	long i, nr = folio_nr_pages(folio);
 
-	if (numapin_folio_poisoned(folio))
+	if (numapin_folio_poisoned(region->node, folio))
 		return -EHWPOISON;
 	for (i = 0; i < nr; i++) {
 		if (copy_mc_highpage(folio_page(copy, i), folio_page(folio, i)))
