@@ -555,7 +555,7 @@ FIXTURE_TEARDOWN(idle)
 {
 	long long least;
 
-	EXPECT_TRUE(nothing_left());
+	EXPECT_TRUE(all_freed());
 	EXPECT_EQ(self->oom_kills, vmstat("oom_kill"));
 	EXPECT_GT(PROMPT, seconds_until_available(self->available - SLACK, &least));
 	posix_fadvise(self->disk, 0, 0, POSIX_FADV_DONTNEED);

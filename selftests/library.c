@@ -20,17 +20,6 @@
 #include "seccomp.h"
 #include "worker.h"
 
-/* What small allocations of a node share */
-#define SLAB (64 * PAGE)
-
-/* Whether the library has freed all, but for one slab that it may keep of each node. */
-static int all_freed(void)
-{
-	return SOON(counter(0, "regions") <= 1 && counter(1, "regions") <= 1 &&
-		    counter(0, "bytes") == counter(0, "regions") * SLAB &&
-		    counter(1, "bytes") == counter(1, "regions") * SLAB);
-}
-
 FIXTURE(pinned) {
 	struct numapin_receipt receipt;
 	char *addr;
@@ -475,6 +464,16 @@ static void *allocate_much(void *arg)
 	return (void *)bad;
 }
 
+/*
+ * AddressSanitizer's allocator, of gcc 12, does not let go in a child of the locks
+ * that other threads had.
+ */
+#ifdef __SANITIZE_ADDRESS__
+#define FORK_BREAKS_MALLOC 1
+#else
+#define FORK_BREAKS_MALLOC 0
+#endif
+
 static atomic_bool stop;
 
 /* Takes every lock of the registry in turn, by asking it for what is not there. */
@@ -496,7 +495,8 @@ static void *ask_until_stopped(void *arg)
 {
 	while (!stop) {
 		ask_registry();
-		get_and_free();
+		if (!FORK_BREAKS_MALLOC)
+			get_and_free();
 	}
 	return NULL;
 }
@@ -583,7 +583,7 @@ TEST(small_memory_is_its_owners)
 }
 
 /* After a fork what is got is not what was there before it, which may need copying. */
-TEST(small_memory_after_a_fork)
+TEST(small_no_fault_on_first_touch_after_a_fork)
 {
 	char *before = allocate_on_node(1, PAGE), *after;
 	struct worker child;

@@ -13,6 +13,20 @@
 
 #include <numapin.h>
 
+#include "device.h"
+#include "oracle.h"
+
+/* What small allocations of a node share */
+#define SLAB (64 * PAGE)
+
+/* Whether the library has freed all, but for one slab that it may keep of each node. */
+static inline int all_freed(void)
+{
+	return SOON(counter(0, "regions") <= 1 && counter(1, "regions") <= 1 &&
+		    counter(0, "bytes") == counter(0, "regions") * SLAB &&
+		    counter(1, "bytes") == counter(1, "regions") * SLAB);
+}
+
 struct warnings {
 	int count;
 	char last[512];
