@@ -11,18 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include <numapin.h>
 
+#include "bench.h"
 #include "device.h"
 #include "ordinary.h"
 #include "worker.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
-#define MAX_ROUNDS 101
 /* Of memory that is allocated in pieces before a round is over */
 #define BATCH_BYTES MIB
 #define BATCH_MAX 256
@@ -163,22 +161,6 @@ struct result {
 static struct result results[NR_WAYS][NR_SIZES];
 static int rounds = 7;
 
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1e6 + time.tv_nsec / 1e3;
-}
-
-static long faults_so_far(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_minflt + usage.ru_majflt;
-}
-
 static void touch(char *addr, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i += PAGE)
@@ -234,7 +216,7 @@ static bool measure(int w, int s, int round)
 	long faults, late;
 
 	fill_pool(way->pooled ? bytes * nr : 0);
-	faults = faults_so_far();
+	faults = page_faults();
 	start = now();
 	for (size_t i = 0; i < nr; i++) {
 		addrs[i] = way->get(way, bytes);
@@ -246,11 +228,11 @@ static bool measure(int w, int s, int round)
 			touch(addrs[i], bytes);
 	}
 	got = now();
-	late = faults_so_far();
+	late = page_faults();
 	for (size_t i = 0; i < nr; i++)
 		touch(addrs[i], bytes);
 	result->faults = (double)(late - faults) / nr;
-	result->late_faults = (double)(faults_so_far() - late) / nr;
+	result->late_faults = (double)(page_faults() - late) / nr;
 	result->get[round] = (w == MEMSET ? time_to_set(addrs, nr, bytes) : got - start) / nr;
 	freed = now();
 	for (size_t i = 0; i < nr; i++)
@@ -258,27 +240,6 @@ static bool measure(int w, int s, int round)
 	result->put[round] = (now() - freed) / nr;
 	result->measured = true;
 	return true;
-}
-
-static int compare(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* The median, and from the first quartile to the third */
-struct spread {
-	double low, median, high;
-};
-
-static struct spread spread_of(const double *values)
-{
-	double sorted[MAX_ROUNDS];
-
-	memcpy(sorted, values, rounds * sizeof(*sorted));
-	qsort(sorted, rounds, sizeof(*sorted), compare);
-	return (struct spread){ sorted[rounds / 4], sorted[rounds / 2], sorted[rounds * 3 / 4] };
 }
 
 static const char *size_name(size_t bytes)
@@ -310,15 +271,15 @@ static void print_rows(bool (*cell)(int w, int s), size_t max)
 
 static bool print_get(int w, int s)
 {
-	const double us = spread_of(results[w][s].get).median;
+	const double us = spread_of(results[w][s].get, rounds).median;
 
 	return printf(" %8.*f", us < 100 ? 1 : 0, us);
 }
 
 static bool print_ratio(int w, int s)
 {
-	const double ratio = spread_of(results[w][s].get).median /
-			     spread_of(results[LIBNUMA][s].get).median;
+	const double ratio = spread_of(results[w][s].get, rounds).median /
+			     spread_of(results[LIBNUMA][s].get, rounds).median;
 
 	return printf(" %8.*f", ratio < 0.1 ? 4 : 2, ratio);
 }
@@ -327,13 +288,13 @@ static bool print_put_ratio(int w, int s)
 {
 	if (w == MEMSET)
 		return false;
-	return printf(" %8.2f", spread_of(results[w][s].put).median /
-				spread_of(results[LIBNUMA][s].put).median);
+	return printf(" %8.2f", spread_of(results[w][s].put, rounds).median /
+				spread_of(results[LIBNUMA][s].put, rounds).median);
 }
 
 static bool print_spread(int w, int s)
 {
-	const struct spread spread = spread_of(results[w][s].get);
+	const struct spread spread = spread_of(results[w][s].get, rounds);
 
 	return printf(" %7.0f%%", 100 * (spread.high - spread.low) / spread.median);
 }
@@ -372,8 +333,8 @@ static void write_results(FILE *to, size_t max, const char *format)
 	for (int w = 0; w < NR_WAYS; w++)
 		for (int s = 0; s < NR_SIZES && all_sizes[s] <= max; s++) {
 			const struct result *result = &results[w][s];
-			const struct spread get = spread_of(result->get);
-			const struct spread put = spread_of(result->put);
+			const struct spread get = spread_of(result->get, rounds);
+			const struct spread put = spread_of(result->put, rounds);
 
 			if (!result->measured)
 				continue;
@@ -460,7 +421,7 @@ static double median_rate(const struct way *way, const int *nodes, int nr)
 
 	for (int round = 0; round < rounds; round++)
 		rates[round] = rate_of(way, nodes, nr);
-	return spread_of(rates).median;
+	return spread_of(rates, rounds).median;
 }
 
 /* Nodes that have a device, up to MAX_CALLERS */

@@ -9,14 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "bench.h"
 #include "device.h"
 #include "ordinary.h"
 #include "oracle.h"
 #include "worker.h"
-
-#define MAX_ROUNDS 101
 
 /* Memory of node 1, of which a kind is measured */
 static const struct kind {
@@ -41,14 +39,6 @@ static const char *const steps[] = {
 
 /* Microseconds, of each kind and step, in each round */
 static double times[NR_KINDS][NR_STEPS][MAX_ROUNDS];
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1e6 + time.tv_nsec / 1e3;
-}
 
 static double time_to_write(char *addr, size_t bytes, size_t stride)
 {
@@ -125,19 +115,6 @@ static bool measure(int k, size_t bytes, int round)
 	return true;
 }
 
-static int compare(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *values, int nr)
-{
-	qsort(values, nr, sizeof(*values), compare);
-	return values[nr / 2];
-}
-
 static void print_people(size_t mib, int rounds)
 {
 	printf("%zu MiB of node 1, medians of %d rounds: microseconds, and times the first\n",
@@ -145,10 +122,10 @@ static void print_people(size_t mib, int rounds)
 	for (int s = 0; s < NR_STEPS; s++) {
 		printf("\n%s\n", steps[s]);
 		for (int k = 0; k < NR_KINDS; k++) {
-			const double time = median(times[k][s], rounds);
+			const double time = spread_of(times[k][s], rounds).median;
 
 			printf("  %-30s %10.0f  x %.2f\n", kinds[k].name, time,
-			       time / median(times[0][s], rounds));
+			       time / spread_of(times[0][s], rounds).median);
 		}
 	}
 }
@@ -158,7 +135,8 @@ static void print_json(size_t mib, int rounds)
 	for (int k = 0; k < NR_KINDS; k++)
 		for (int s = 0; s < NR_STEPS; s++) {
 			printf("{\"memory\": \"%s\", \"step\": \"%s\", ", kinds[k].name, steps[s]);
-			printf("\"mib\": %zu, \"us\": %.1f}\n", mib, median(times[k][s], rounds));
+			printf("\"mib\": %zu, \"us\": %.1f}\n", mib,
+			       spread_of(times[k][s], rounds).median);
 		}
 }
 
