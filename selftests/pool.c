@@ -50,7 +50,8 @@ FIXTURE_TEARDOWN(pool)
 	EXPECT_EQ(0, counter(1, "pool_used_bytes"));
 	EXPECT_EQ(0, set_number(1, "pool_reclaim", 0));
 	EXPECT_EQ(0, set_number(1, "pool_bytes", 0));
-	EXPECT_EQ(0, pool_total(1));
+	/* One may just be zeroed. */
+	EXPECT_TRUE(SOON(!pool_total(1)));
 }
 
 /* Makes the file's region, and maps and fills it with a byte. */
@@ -309,7 +310,7 @@ TEST_F(pool, becomes_smaller_under_a_region)
 	EXPECT_EQ(POOL, counter(1, "pool_used_bytes"));
 	DROP();
 	EXPECT_TRUE(is_filled(HUGE_PAGE));
-	EXPECT_EQ(HUGE_PAGE, pool_total(1));
+	EXPECT_TRUE(SOON(pool_total(1) == HUGE_PAGE));
 }
 
 /* More than the node has is refused, and what was had on the way is given back. */
@@ -382,7 +383,7 @@ TEST_F(pool, changes_size_in_use)
 	}
 	EXPECT_EQ(0, set_number(1, "pool_bytes", POOL));
 	EXPECT_TRUE(is_filled(POOL));
-	EXPECT_EQ(POOL, pool_total(1));
+	EXPECT_TRUE(SOON(pool_total(1) == POOL));
 }
 
 /* What the module's parameter says, from loading to unloading, which frees it */
@@ -398,7 +399,7 @@ TEST(comes_and_goes_with_the_module)
 	EXPECT_EQ(0, counter(0, "pool_bytes"));
 	EXPECT_EQ(256 * MIB, counter(1, "pool_bytes"));
 	EXPECT_EQ(256 * MIB, counter(1, "pool_filled_bytes"));
-	EXPECT_GT(had - 200 * (long long)MIB, node_free(1));
+	EXPECT_GT(had - 128 * (long long)MIB, node_free(1));
 	EXPECT_EQ(0, unload_module());
 	EXPECT_TRUE(SOON(node_free(1) > had - 64 * (long long)MIB));
 	EXPECT_EQ(0, load_module(""));
