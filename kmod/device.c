@@ -2,67 +2,60 @@
 /*
  * Files of node devices, and what they need of the system.
  */
+#include <linux/anon_inodes.h>
 #include <linux/cdev.h>
 #include <linux/device.h>
+#include <linux/err.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/mount.h>
 #include <linux/pagemap.h>
-#include <linux/pseudo_fs.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
 #include "compat.h"
 #include "numapin.h"
 
-/* Of the inodes behind node devices' files; "NPIN". */
-#define NUMAPIN_FS_MAGIC	0x4e50494e
-
 /* The minor number is the node's. */
 static dev_t numapin_devt;
 static struct cdev *numapin_cdev;
 
-/* Mounted while a file is open; simple_pin_fs() has the lock for both. */
-static struct vfsmount *numapin_mnt;
-static int numapin_mnt_count;
-
-static int numapin_init_fs_context(struct fs_context *fc)
-{
-	return init_pseudo(fc, NUMAPIN_FS_MAGIC) ? 0 : -ENOMEM;
-}
+/* That of the kernel's own anonymous inodes, which is there to the end. */
+static struct super_block *anon_inodes;
 
 /*
- * Mounted only while a file is open, since the mount holds the module. It must:
- * who walks all superblocks may put the last reference to one, and use its
- * type, after it was unmounted.
+ * A file system of the module's own would be mounted by the first file that is
+ * opened, and unmounted with the last: else the mount would hold the module.
  */
-static struct file_system_type numapin_fs_type = {
-	.name			= "numapin",
-	.owner			= THIS_MODULE,
-	.init_fs_context	= numapin_init_fs_context,
-	.kill_sb		= kill_anon_super,
-};
+static int __init find_anon_inodes(void)
+{
+	struct file *file;
+
+	/* Its operations are the kernel's too: it may be closed after the exit. */
+	file = anon_inode_getfile("numapin", &generic_ro_fops, NULL, 0);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	anon_inodes = file_inode(file)->i_sb;
+	fput(file);
+	return 0;
+}
 
 static int numapin_open(struct inode *inode, struct file *file)
 {
 	struct numapin_node *node = numapin_node_find(iminor(inode));
 	struct numapin_region *region;
 	struct inode *own;
-	int rc;
 
 	if (!node)
 		return -ENXIO;
 	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return -ENOMEM;
-	rc = simple_pin_fs(&numapin_fs_type, &numapin_mnt, &numapin_mnt_count);
-	if (rc)
-		goto err_free;
-	own = alloc_anon_inode(numapin_mnt->mnt_sb);
+	own = alloc_anon_inode(anon_inodes);
 	if (IS_ERR(own)) {
-		rc = PTR_ERR(own);
-		goto err_unpin;
+		kfree(region);
+		return PTR_ERR(own);
 	}
 	/* Below any zone that user memory migrates to: it does not migrate. */
 	mapping_set_gfp_mask(own->i_mapping, GFP_DMA);
@@ -71,12 +64,6 @@ static int numapin_open(struct inode *inode, struct file *file)
 	file->private_data = region;
 	file->f_mapping = own->i_mapping;
 	return 0;
-
-err_unpin:
-	simple_release_fs(&numapin_mnt, &numapin_mnt_count);
-err_free:
-	kfree(region);
-	return rc;
 }
 
 static int numapin_release(struct inode *inode, struct file *file)
@@ -86,7 +73,6 @@ static int numapin_release(struct inode *inode, struct file *file)
 	if (numapin_region_ready(region))
 		numapin_region_abandon(region);
 	iput(region->inode);
-	simple_release_fs(&numapin_mnt, &numapin_mnt_count);
 	kfree(region);
 	return 0;
 }
@@ -137,6 +123,9 @@ static int __init numapin_init(void)
 {
 	int rc;
 
+	rc = find_anon_inodes();
+	if (rc)
+		return rc;
 	rc = numapin_lists_init();
 	if (rc)
 		return rc;
