@@ -38,6 +38,29 @@ static vm_fault_t numapin_fault(struct vm_fault *vmf)
 }
 
 /*
+ * The same by a driver's own doing, where the kernel lets it. It spares the page
+ * table that the core makes before each fault(), and frees when it maps a PMD.
+ */
+static vm_fault_t __maybe_unused numapin_huge_fault(struct vm_fault *vmf,
+						    unsigned int order)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct numapin_view *view = vma->vm_private_data;
+	struct folio *folio = numapin_view_folio(view, vmf->pgoff);
+	unsigned long start = vmf->address & HPAGE_PMD_MASK;
+
+	if (!folio || order != HPAGE_PMD_ORDER || folio_order(folio) != order)
+		return VM_FAULT_FALLBACK;
+	if (start < vma->vm_start || vma->vm_end - start < HPAGE_PMD_SIZE ||
+	    linear_page_index(vma, start) != folio->index)
+		return VM_FAULT_FALLBACK;
+	if (unlikely(numapin_folio_poisoned(view->region->node, folio)))
+		return VM_FAULT_HWPOISON;
+	trace_numapin_fault(view->region, vmf);
+	return vmf_insert_folio_pmd(vmf, folio, vmf->flags & FAULT_FLAG_WRITE);
+}
+
+/*
  * Private regions. Until its first fork() a view is mapped as a shared region is,
  * and may be pinned for long. From then on its VMAs are protected: they have
  * operations that learn of writes, which makes the kernel refuse such pins
@@ -115,6 +138,7 @@ static void numapin_private_close(struct vm_area_struct *vma);
 
 static const struct vm_operations_struct numapin_shared_ops = {
 	.fault		= numapin_fault,
+	.huge_fault	= NUMAPIN_HUGE_FAULT(numapin_huge_fault),
 	.set_policy	= numapin_set_policy,
 	.get_policy	= numapin_get_policy,
 };
@@ -123,6 +147,7 @@ static const struct vm_operations_struct numapin_private_ops = {
 	.open		= numapin_private_open,
 	.close		= numapin_private_close,
 	.fault		= numapin_fault,
+	.huge_fault	= NUMAPIN_HUGE_FAULT(numapin_huge_fault),
 	.set_policy	= numapin_set_policy,
 	.get_policy	= numapin_get_policy,
 };
