@@ -127,6 +127,49 @@ TEST(unaligned_mapping)
 	EXPECT_TRUE(nothing_left());
 }
 
+/* Half of a folio's place is other memory's: in a PMD that would be the region's too. */
+FIXTURE(half) {
+	char *addr, *rest;
+	int fd;
+};
+
+FIXTURE_VARIANT(half) {
+	size_t rest;	/* where the region's half is */
+	size_t other;
+};
+
+FIXTURE_VARIANT_ADD(half, first) { .rest = 0, .other = HUGE_PAGE / 2 };
+FIXTURE_VARIANT_ADD(half, second) { .rest = HUGE_PAGE / 2, .other = 0 };
+
+FIXTURE_SETUP(half)
+{
+	self->fd = open_node(1, O_RDWR);
+	ASSERT_EQ(0, alloc_region(self->fd, HUGE_PAGE, NUMAPIN_ALLOC_HUGE, NULL));
+	self->addr = map_shared(self->fd, HUGE_PAGE, 0);
+	ASSERT_NE(MAP_FAILED, self->addr);
+	memset(self->addr, 1, HUGE_PAGE);
+	self->rest = self->addr + variant->rest;
+	ASSERT_EQ(self->addr + variant->other,
+		  mmap(self->addr + variant->other, HUGE_PAGE / 2, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+}
+
+FIXTURE_TEARDOWN(half)
+{
+	munmap(self->addr, HUGE_PAGE);
+	close(self->fd);
+	EXPECT_TRUE(nothing_left());
+}
+
+TEST_F(half, is_mapped_alone)
+{
+	EXPECT_EQ(1, self->rest[0]);
+	EXPECT_EQ(0, madvise(self->rest, HUGE_PAGE / 2, MADV_POPULATE_READ));
+	EXPECT_EQ(0, smaps_bytes(self->rest, "FilePmdMapped"));
+	EXPECT_TRUE(all_zero(self->addr + variant->other, HUGE_PAGE / 2));
+	EXPECT_EQ(0, pages_elsewhere(self->rest, HUGE_PAGE / 2, 1));
+}
+
 TEST(no_huge)
 {
 	int fd = open_node(1, O_RDWR);
