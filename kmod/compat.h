@@ -89,10 +89,9 @@ static inline int copy_mc_highpage(struct page *to, struct page *from)
 #endif
 
 /* vm_ops->huge_fault(), where that may map a folio as a whole; else there is none. */
-#if HAVE_INSERT_FOLIO_PMD
-#define NUMAPIN_HUGE_FAULT(handler) (handler)
-#else
-#define NUMAPIN_HUGE_FAULT(handler) NULL
+#define NUMAPIN_HUGE_FAULT(handler) (HAVE_INSERT_FOLIO_PMD ? (handler) : NULL)
+
+#if !HAVE_INSERT_FOLIO_PMD
 static inline vm_fault_t vmf_insert_folio_pmd(struct vm_fault *vmf,
 					      struct folio *folio, bool write)
 {

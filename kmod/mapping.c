@@ -41,8 +41,7 @@ static vm_fault_t numapin_fault(struct vm_fault *vmf)
  * The same by a driver's own doing, where the kernel lets it. It spares the page
  * table that the core makes before each fault(), and frees when it maps a PMD.
  */
-static vm_fault_t __maybe_unused numapin_huge_fault(struct vm_fault *vmf,
-						    unsigned int order)
+static vm_fault_t numapin_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct numapin_view *view = vma->vm_private_data;
