@@ -93,6 +93,16 @@ static inline long pool_total(int node)
 	       counter(node, "pool_used_bytes");
 }
 
+/* Whether a node has no region; or no device, to have one of */
+static inline int is_unused(int node)
+{
+	char path[ATTRIBUTE_PATH];
+
+	if (access(attribute(path, node, ""), F_OK))
+		return 1;
+	return !counter(node, "regions") && !counter(node, "bytes");
+}
+
 /*
  * For the end of tests: no region is left. A file's last reference may go a
  * moment after the system call that dropped it, in another task's exit.
@@ -100,8 +110,7 @@ static inline long pool_total(int node)
 static inline int nothing_left(void)
 {
 	for (int tries = 0; tries < 100; tries++) {
-		if (!counter(0, "regions") && !counter(0, "bytes") &&
-		    !counter(1, "regions") && !counter(1, "bytes"))
+		if (is_unused(0) && is_unused(1))
 			return 1;
 		usleep(20000);
 	}

@@ -26,6 +26,9 @@ static inline const char *weather_path(char *path, int nr, const char *file)
 /* The memory block that the machine has to spare, if it has one: it is offline. */
 static int spare_block = -1;
 
+/* How often it went again */
+static unsigned long blocks_gone;
+
 static inline void weather_find_block(void)
 {
 	char path[ATTRIBUTE_PATH];
@@ -37,14 +40,27 @@ static inline void weather_find_block(void)
 	}
 }
 
-/* Puts it to use, or takes it back. */
-static inline void weather_block(bool online)
+/* Puts it to use, or takes it back; whether it is so now. */
+static inline bool weather_block(bool online)
 {
 	char path[ATTRIBUTE_PATH];
 
 	snprintf(path, sizeof(path), "/sys/devices/system/memory/memory%d/online", spare_block);
+	if (file_number(path) == online)
+		return true;
 	/* What is in use by then stays. */
-	write_file(path, online ? "1" : "0");
+	if (!write_file(path, online ? "1" : "0"))
+		return false;
+	blocks_gone += !online;
+	return true;
+}
+
+/* The same where it is all that node 1 has: regions must end first, and no new ones come. */
+static inline void weather_node(bool online)
+{
+	set_budget(1, online ? "max" : "0");
+	for (int tries = 0; !weather_block(online) && tries < 50; tries++)
+		usleep(20000);
 }
 
 /* Makes the cgroups that the processes are moved between. */

@@ -64,6 +64,9 @@ static struct tally {
 	atomic_bool stop, wrong;
 } *tally;
 
+/* Whether all the memory that node 1 will have is the weather's */
+static bool comes_and_goes;
+
 /* Where files go from one thread to another */
 static int mailbox[2];
 
@@ -222,7 +225,9 @@ static bool op_open(struct slot *slot)
 	slot->readable_only = one_in(16);
 	snprintf(path, sizeof(path), "/dev/numapin/node%d", slot->node);
 	slot->fd = open(path, (slot->readable_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-	MUST(slot->fd >= 0 || MAY_BE(errno, ENOENT, ENXIO, ENOMEM), "open: %s", name_of(errno));
+	/* A device that just came is root's, until the weather opens it to all. */
+	MUST(slot->fd >= 0 || MAY_BE(errno, ENOENT, ENXIO, ENOMEM) ||
+	     (comes_and_goes && errno == EACCES), "open: %s", name_of(errno));
 	return slot->fd >= 0;
 }
 
@@ -936,8 +941,10 @@ static void change_weather(const pid_t *pids)
 		set_budget(1, budgets[below(ARRAY_SIZE(budgets))]);
 		break;
 	case 1:
+		/* Who has node 1 alone has all of its kernel memory there, which then stays. */
 		weather_cpuset(below(WEATHER_CGROUPS),
-			       mems[below(ARRAY_SIZE(mems) - options.crowded)]);
+			       mems[below(ARRAY_SIZE(mems) -
+					  (options.crowded || comes_and_goes))]);
 		break;
 	case 2:
 		weather_move(pids[below(options.processes)], below(WEATHER_CGROUPS));
@@ -952,7 +959,10 @@ static void change_weather(const pid_t *pids)
 		write_file("/proc/sys/vm/drop_caches", "3");
 		break;
 	case 6:
-		weather_block(one_in(2));
+		if (comes_and_goes)
+			weather_node(one_in(2));
+		else
+			weather_block(one_in(2));
 		break;
 	case 7:
 		/* Where there is not as much, it stays what it is. */
@@ -975,6 +985,17 @@ static void show_progress(time_t now)
 	last = now;
 	fprintf(stderr, "# fuzz: %lu operations, %lu regions, %lu forks\n", tally->done,
 		tally->regions, tally->forks);
+}
+
+/* Processes without rights may open the devices; or not any more. */
+static void open_to_all(bool all)
+{
+	char path[64];
+
+	for (int node = 0; node < 2; node++) {
+		snprintf(path, sizeof(path), "/dev/numapin/node%d", node);
+		chmod(path, all ? 0666 : 0660);
+	}
 }
 
 /* Until all processes have ended; whether all did well. */
@@ -1002,8 +1023,10 @@ static bool watch(pid_t *pids)
 		if (options.seconds && time(NULL) >= end)
 			tally->stop = true;
 		show_progress(time(NULL));
-		if (!options.calm)
+		if (!options.calm) {
 			change_weather(pids);
+			open_to_all(true);
+		}
 		usleep(20000);
 	}
 	return ok && !tally->wrong;
@@ -1117,6 +1140,7 @@ static void report(bool ok)
 		{ "killed", tally->killed },
 		{ "sigbus", tally->sigbus },
 		{ "passed", tally->passed },
+		{ "blocks gone", blocks_gone },
 	};
 
 	printf(options.json ? "{\"seed\": %lu, \"ok\": %s" : "# fuzz: seed %lu, ok: %s",
@@ -1127,26 +1151,16 @@ static void report(bool ok)
 	printf(options.json ? "}\n" : "\n");
 }
 
-/* Processes without rights may open the devices; or not any more. */
-static void open_to_all(bool all)
-{
-	char path[64];
-
-	for (int node = 0; node < 2; node++) {
-		snprintf(path, sizeof(path), "/dev/numapin/node%d", node);
-		chmod(path, all ? 0666 : 0660);
-	}
-}
-
 int main(int argc, char **argv)
 {
 	pid_t pids[MAX_PROCESSES];
 	long oom_kills = vmstat("oom_kill");
-	bool ok;
+	bool ok, ok_device;
 
 	read_options(argc, argv);
 	ksft_print_header();
-	ksft_set_plan(3);
+	comes_and_goes = !options.calm && counter(1, "regions") < 0;
+	ksft_set_plan(3 + comes_and_goes);
 	tally = mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		     -1, 0);
 	if (tally == MAP_FAILED || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, mailbox) ||
@@ -1164,13 +1178,16 @@ int main(int argc, char **argv)
 	}
 	ok = watch(pids);
 	open_to_all(false);
-	weather_end();
 	report(ok);
+	ok_device = blocks_gone;
+	weather_end();
 	/* What was on its way from one to another */
 	close(mailbox[0]);
 	close(mailbox[1]);
 	ksft_test_result(ok, "every page held, and every call answered, what it must\n");
 	ksft_test_result(nothing_left(), "nothing is left\n");
 	ksft_test_result(vmstat("oom_kill") == oom_kills, "nobody was killed for memory\n");
+	if (comes_and_goes)
+		ksft_test_result(ok_device, "the device of a node came and went\n");
 	ksft_finished();
 }
