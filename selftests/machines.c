@@ -125,6 +125,33 @@ TEST_F(machine, has_a_device_for_each_node_with_memory)
 	}
 }
 
+/* Of the nodes with memory, by libnuma, the nearest with so much free; -1: none. */
+static int nearest(const struct bitmask *memory, int from, long long bytes)
+{
+	int found = -1;
+
+	for (int node = 0; node < MAX_NODES; node++)
+		if (numa_bitmask_isbitset(memory, node) && node_free(node) >= bytes &&
+		    (found < 0 || numa_distance(from, node) < numa_distance(from, found)))
+			found = node;
+	return found;
+}
+
+TEST_F(machine, tells_the_nearest_node_with_room)
+{
+	const int nr = numapin_nodes(NULL, 0);
+
+	EXPECT_EQ(numa_bitmask_weight(self->memory), nr);
+	for (int node = 0; node < MAX_NODES; node++)
+		if (numa_bitmask_isbitset(self->memory, node)) {
+			/* What every node has free, and what nearly none has */
+			EXPECT_EQ(nearest(self->memory, node, MIB),
+				  numapin_nearest_node(node, MIB));
+			EXPECT_EQ(nearest(self->memory, node, 300 * MIB),
+				  numapin_nearest_node(node, 300 * MIB));
+		}
+}
+
 /* A device file that somebody made, for a node without memory */
 TEST_F(machine, has_no_device_for_another_minor_number)
 {

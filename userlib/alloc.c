@@ -81,7 +81,7 @@ static const struct backend *forced_backend(void)
  * Tries the backends in order. Returns the one that gave memory, or NULL and
  * errno. alloc->reason is then why none did, or why those before it did not.
  */
-static const struct backend *try_backends(struct allocation *alloc)
+static const struct backend *try_backends(struct allocation *alloc, bool quiet)
 {
 	const struct backend *forced = forced_backend();
 	enum numapin_reason module_reason = NUMAPIN_REASON_NONE;
@@ -102,7 +102,8 @@ static const struct backend *try_backends(struct allocation *alloc)
 			break;
 		verdict = backend->alloc(alloc);
 		if (verdict == GRANTED) {
-			warn_unpinned(alloc, backend->outcome, module_reason);
+			if (!quiet)
+				warn_unpinned(alloc, backend->outcome, module_reason);
 			return backend;
 		}
 		if (verdict == REFUSED)
@@ -148,7 +149,7 @@ PUBLIC void *numapin_alloc(int node, size_t size, unsigned int flags,
 		report_refusal(&alloc, ENOMEM);
 		goto refused;
 	}
-	backend = try_backends(&alloc);
+	backend = try_backends(&alloc, false);
 	if (!backend)
 		goto refused;
 
@@ -194,6 +195,29 @@ PUBLIC int free_numa_memory(void *ptr, size_t size)
 	else
 		free(record);
 	return rc;
+}
+
+PUBLIC int numapin_probe(int node, unsigned int flags, struct numapin_receipt *receipt)
+{
+	struct allocation alloc = { .node = node, .flags = flags };
+	const struct backend *backend = NULL;
+	int error;
+
+	if (understand(&alloc, flags & NUMAPIN_HUGE ? HUGE_SIZE : 1))
+		backend = try_backends(&alloc, true);
+	error = errno;
+	write_receipt(receipt, &alloc, backend);
+	if (backend && alloc.slab)
+		slab_free(alloc.slab, alloc.addr, alloc.bytes);
+	else if (backend)
+		unmap(alloc.addr, alloc.bytes);
+	errno = error;
+	return backend ? 0 : -1;
+}
+
+PUBLIC unsigned int numapin_version(void)
+{
+	return NUMAPIN_VERSION;
 }
 
 PUBLIC long numapin_locate(const void *addr, size_t size, int *nodes, size_t count)

@@ -21,11 +21,6 @@
 /* Pages that the kernel is asked for at a time */
 #define BATCH 512
 
-/* More than any kernel has been built for */
-#define MAX_NODES 4096
-
-#define BITS_PER_LONG (8 * (int)sizeof(long))
-
 /* What it means that a system call of placement failed. */
 static enum verdict judge_call(struct allocation *alloc, int error)
 {
@@ -37,21 +32,6 @@ static enum verdict judge_call(struct allocation *alloc, int error)
 	default:
 		return decline(alloc, REFUSED, error, NUMAPIN_REASON_NONE);
 	}
-}
-
-/* A set of nodes. libnuma's own end the process where malloc() fails. */
-struct node_mask {
-	unsigned long bits[MAX_NODES / BITS_PER_LONG];
-};
-
-static void mask_set(struct node_mask *mask, int node)
-{
-	mask->bits[node / BITS_PER_LONG] |= 1ul << node % BITS_PER_LONG;
-}
-
-static bool mask_has(const struct node_mask *mask, int node)
-{
-	return mask->bits[node / BITS_PER_LONG] >> node % BITS_PER_LONG & 1;
 }
 
 /* Bytes that the node has; and what it means where that is not to be known. */

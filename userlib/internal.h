@@ -8,6 +8,8 @@
  *   backend-*.c	a way to get memory each
  *   slab.c		small memory: several share what one of them got
  *   anonymous.c	memory that two of them are built on
+ *   topology.c		which nodes there are
+ *   mappings.c		which memory of a process is where
  *
  * All that is Linux is in the last two.
  */
@@ -94,6 +96,26 @@ static inline enum verdict decline(struct allocation *alloc, enum verdict verdic
 	alloc->reason = reason;
 	errno = error;
 	return verdict;
+}
+
+/* More than any kernel has been built for */
+#define MAX_NODES 4096
+
+#define BITS_PER_LONG (8 * (int)sizeof(long))
+
+/* A set of nodes. libnuma's own end the process where malloc() fails. */
+struct node_mask {
+	unsigned long bits[MAX_NODES / BITS_PER_LONG];
+};
+
+static inline void mask_set(struct node_mask *mask, int node)
+{
+	mask->bits[node / BITS_PER_LONG] |= 1ul << node % BITS_PER_LONG;
+}
+
+static inline bool mask_has(const struct node_mask *mask, int node)
+{
+	return mask->bits[node / BITS_PER_LONG] >> node % BITS_PER_LONG & 1;
 }
 
 /* anonymous.c */

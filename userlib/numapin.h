@@ -44,12 +44,19 @@
  *                                      life of the process (the default)
  *
  * Every function may be called from any thread at any time, but not from a
- * signal handler. All of them are since version 0.1.
+ * signal handler. All of them are since version 0.1, where nothing else is said.
  */
 #ifndef NUMAPIN_H
 #define NUMAPIN_H
 
 #include <stddef.h>
+
+/* Of this header. numapin_version() has the library's, which may be newer. */
+#define NUMAPIN_VERSION_MAJOR	0
+#define NUMAPIN_VERSION_MINOR	2
+#define NUMAPIN_VERSION_PATCH	0
+#define NUMAPIN_VERSION		(NUMAPIN_VERSION_MAJOR * 1000000 + \
+				 NUMAPIN_VERSION_MINOR * 1000 + NUMAPIN_VERSION_PATCH)
 
 #ifdef __cplusplus
 extern "C" {
@@ -214,6 +221,20 @@ void *numapin_alloc(int node, size_t size, unsigned int flags,
 		    struct numapin_receipt *receipt);
 
 /**
+ * numapin_probe - what memory of a node would come to
+ * @node: The node, from 0
+ * @flags: As for numapin_alloc(); with NUMAPIN_HUGE a 2 MiB page is asked for
+ * @receipt: What it came to: its @outcome tells the backend, its @reason why none
+ *           that is firmer. May not be NULL
+ *
+ * Allocates a page and frees it, without a warning: so what it says was so a
+ * moment ago, for as little as that. Since version 0.2.
+ *
+ * Return: 0; or -1 and errno as numapin_alloc(), with numapin_error() in words.
+ */
+int numapin_probe(int node, unsigned int flags, struct numapin_receipt *receipt);
+
+/**
  * numapin_locate - the nodes of pages, as the kernel tells them
  * @addr: Any address
  * @size: Bytes, from 1
@@ -232,6 +253,185 @@ void *numapin_alloc(int node, size_t size, unsigned int flags,
  *  ENOSYS: the system has no move_pages(2), nor a device.
  */
 long numapin_locate(const void *addr, size_t size, int *nodes, size_t count);
+
+/**
+ * struct numapin_node_bytes - how much is on a node
+ * @node: The node
+ * @bytes: What is on it
+ */
+struct numapin_node_bytes {
+	int node;
+	size_t bytes;
+};
+
+/**
+ * struct numapin_mapping - a mapping of a process, as the kernel tells of it
+ * @addr: Where it begins
+ * @bytes: Its length
+ * @page_bytes: The size of its pages, as the kernel counts them: 4096 for those
+ *              that are mapped as huge pages too, but hugetlb's
+ * @outcome: NUMAPIN_PINNED of a node device's, by its name; NUMAPIN_BOUND where
+ *           its policy is to bind; else NUMAPIN_UNBOUND
+ * @policy: Its policy in the kernel's words, as "bind:1"
+ * @name: The file that is mapped, or "heap", "stack"; "" for none
+ * @nodes: Where those of its pages are that are there
+ * @count: The length of @nodes
+ */
+struct numapin_mapping {
+	const void *addr;
+	size_t bytes;
+	size_t page_bytes;
+	int outcome;
+	const char *policy;
+	const char *name;
+	const struct numapin_node_bytes *nodes;
+	size_t count;
+};
+
+/**
+ * typedef numapin_mapping_handler - takes mappings
+ * @mapping: A mapping; valid during the call
+ * @arg: As given to numapin_mappings()
+ *
+ * Return: 0 to go on; anything else ends it.
+ */
+typedef int numapin_mapping_handler(const struct numapin_mapping *mapping, void *arg);
+
+/**
+ * numapin_mappings - which memory of a process is where
+ * @pid: The process; 0: this one
+ * @handler: Called for each of its mappings, by address
+ * @arg: What to give it
+ *
+ * Of /proc/PID/numa_maps and maps: of a process that goes on meanwhile, mappings
+ * that came or went may be missing. Since version 0.2.
+ *
+ * Return: 0, or what @handler returned to end it; or -1 and errno:
+ *  EINVAL: @pid is negative.
+ *  ENOENT: there is no such process, or the system does not tell of nodes.
+ *  EACCES: the process is another user's.
+ *  EMFILE, ENFILE, ENOMEM: as open(2).
+ *  ENOSYS: the system has no such thing.
+ */
+int numapin_mappings(int pid, numapin_mapping_handler *handler, void *arg);
+
+/**
+ * numapin_nodes - the nodes that have memory
+ * @nodes: Where to write them, in their order
+ * @count: The length of @nodes
+ *
+ * Those that the process's cpuset has. Since version 0.2.
+ *
+ * Return: how many there are, which may be more than @count; or -1 and errno:
+ *  EMFILE, ENFILE, ENOMEM: as open(2).
+ *  ENOSYS: the system does not tell of nodes.
+ */
+int numapin_nodes(int *nodes, size_t count);
+
+/**
+ * struct numapin_node - a node
+ * @bytes: The memory that it has
+ * @free_bytes: What of it is free now, without what the kernel would take back
+ *              from page cache
+ * @cpus: How many CPUs it has, online
+ */
+struct numapin_node {
+	size_t bytes;
+	size_t free_bytes;
+	int cpus;
+};
+
+/**
+ * numapin_describe_node - what a node has
+ * @node: The node, from 0
+ * @description: Where to write it
+ *
+ * Since version 0.2.
+ *
+ * Return: 0, or -1 and errno:
+ *  EINVAL: @node is negative.
+ *  ENODEV: there is no such node.
+ *  EMFILE, ENFILE, ENOMEM: as open(2).
+ *  ENOSYS: the system does not tell of nodes.
+ */
+int numapin_describe_node(int node, struct numapin_node *description);
+
+/**
+ * numapin_node_cpus - the CPUs of a node
+ * @node: The node, from 0
+ * @cpus: Where to write their numbers, as in sched_setaffinity(2)
+ * @count: The length of @cpus
+ *
+ * Since version 0.2.
+ *
+ * Return: how many it has, which may be more than @count; or -1 and errno as
+ * numapin_describe_node().
+ */
+int numapin_node_cpus(int node, int *cpus, size_t count);
+
+/**
+ * numapin_distance - how far a node is from another
+ * @from: The one, from 0
+ * @to: The other
+ *
+ * Since version 0.2.
+ *
+ * Return: the distance as the firmware tells it, 10 for a node to itself; or -1
+ * and errno as numapin_describe_node().
+ */
+int numapin_distance(int from, int to);
+
+/**
+ * numapin_current_node - the node of the CPU that the calling thread is on
+ *
+ * By the time it returns that may be another. Since version 0.2.
+ *
+ * Return: the node; or -1 and errno ENOSYS where the system does not tell.
+ */
+int numapin_current_node(void);
+
+/**
+ * numapin_nearest_node - the nearest node with room
+ * @from: The node to be near to, from 0
+ * @size: Bytes that it is to have free
+ *
+ * Of numapin_nodes() the one at the least distance from @from, which may be that
+ * itself, with @size bytes free; of those the one with the least number. What is
+ * free need not be so for long, nor be within limits. Since version 0.2.
+ *
+ * Return: the node; or -1 and errno as numapin_describe_node(), or:
+ *  ENOMEM: no node has so much free.
+ */
+int numapin_nearest_node(int from, size_t size);
+
+/**
+ * numapin_outcome_name - the name of an outcome
+ * @outcome: enum numapin_outcome
+ *
+ * Since version 0.2.
+ *
+ * Return: "PINNED", "BOUND" or "UNBOUND"; "?" for anything else.
+ */
+const char *numapin_outcome_name(int outcome);
+
+/**
+ * numapin_reason_name - the name of a reason
+ * @reason: enum numapin_reason
+ *
+ * Since version 0.2.
+ *
+ * Return: as "NODE_FULL"; "?" for a number that is no reason.
+ */
+const char *numapin_reason_name(int reason);
+
+/**
+ * numapin_version - the version of the library
+ *
+ * Since version 0.2.
+ *
+ * Return: as NUMAPIN_VERSION of the header that it was built with.
+ */
+unsigned int numapin_version(void);
 
 /**
  * numapin_error - the last failure in words

@@ -180,6 +180,37 @@ void warn_unpinned(const struct allocation *alloc, enum numapin_outcome outcome,
 	warn(message);
 }
 
+PUBLIC const char *numapin_outcome_name(int outcome)
+{
+	switch (outcome) {
+	case NUMAPIN_UNBOUND:
+		return "UNBOUND";
+	case NUMAPIN_BOUND:
+		return "BOUND";
+	case NUMAPIN_PINNED:
+		return "PINNED";
+	default:
+		return "?";
+	}
+}
+
+PUBLIC const char *numapin_reason_name(int reason)
+{
+#define NAME(name) [NUMAPIN_REASON_##name] = #name
+	static const char *const names[] = {
+		NAME(NONE), NAME(NO_MODULE), NAME(NO_PERMISSION), NAME(WRONG_DEVICE), NAME(NO_NODE),
+		NAME(NO_NUMA), NAME(MBIND_DENIED), NAME(NO_HUGE_PROMISE), NAME(FORCED),
+		NAME(NODE_FULL), NAME(NO_HUGE_PAGE), NAME(TOO_LARGE), NAME(CGROUP), NAME(CPUSET),
+		NAME(NODE_GONE), NAME(NO_MEMORY), NAME(MEMLOCK), NAME(BUDGET), NAME(ONLY_MOVABLE),
+		NAME(NO_RESERVE),
+	};
+#undef NAME
+
+	if (reason < 0 || (size_t)reason >= sizeof(names) / sizeof(names[0]))
+		return "?";
+	return names[reason];
+}
+
 PUBLIC const char *numapin_error(void)
 {
 	return last_error;
