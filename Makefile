@@ -66,6 +66,9 @@ check: guest-modules selftests sanitized
 check-debug check-kcsan:
 	$(MAKE) check KERNELS=6.12-$(@:check-%=%)
 
+check-dmem:
+	$(MAKE) check KERNELS=7.3-dmem
+
 # In a guest; with HOST=1 on this machine, which must have two nodes
 ifdef HOST
 bench: modules selftests
@@ -118,6 +121,7 @@ help:
 	@echo "make check            every test: on this machine, and in guests with KERNELS ($(KERNELS))"
 	@echo "make check-debug      those of guests, on a kernel built to find mistakes (KASAN, lockdep, ...)"
 	@echo "make check-kcsan      on one that finds data races"
+	@echo "make check-dmem       on one whose cgroups have shares of a node's pool"
 	@echo "make coverage         the lines and branches of kmod/ and userlib/ that the tests reach"
 	@echo "make soak             the fuzzer beside stress-ng, for MINUTES ($(MINUTES))"
 	@echo "make bench            what memory costs, by numapin and by other ways (HOST=1: here; BENCH=--help)"
@@ -142,4 +146,4 @@ help:
 .NOTPARALLEL:
 
 .PHONY: all modules modules_install userlib selftests sanitized examples \
-	guest-deps guest-modules run check check-debug check-kcsan coverage soak bench performance table lint install clean help
+	guest-deps guest-modules run check check-debug check-kcsan check-dmem coverage soak bench performance table lint install clean help

@@ -17,6 +17,10 @@
 
 #include "features.h"
 
+#if HAVE_DMEM
+#include <linux/cgroup_dmem.h>
+#endif
+
 #if !HAVE_VM_FLAGS_MOD
 static inline void vm_flags_mod(struct vm_area_struct *vma,
 				vm_flags_t set, vm_flags_t clear)
@@ -76,6 +80,40 @@ static inline void mm_account_reclaimed_pages(unsigned long pages)
 {
 	if (current->reclaim_state)
 		current->reclaim_state->reclaimed_slab += pages;
+}
+#endif
+
+/* The cgroup controller of memory that a driver has set aside */
+#if HAVE_DMEM
+static inline struct dmem_cgroup_region *numapin_register_dmem(u64 size, int nid)
+{
+	const struct dmem_cgroup_init init = { .size = size };
+
+	return dmem_cgroup_register_region(&init, "numapin/node%d", nid);
+}
+#else
+struct dmem_cgroup_pool_state;
+struct dmem_cgroup_region;
+
+static inline struct dmem_cgroup_region *numapin_register_dmem(u64 size, int nid)
+{
+	return NULL;
+}
+
+static inline void dmem_cgroup_unregister_region(struct dmem_cgroup_region *dmem)
+{
+}
+
+static inline int dmem_cgroup_try_charge(struct dmem_cgroup_region *dmem, u64 size,
+					 struct dmem_cgroup_pool_state **share,
+					 struct dmem_cgroup_pool_state **limit)
+{
+	*share = NULL;
+	return 0;
+}
+
+static inline void dmem_cgroup_uncharge(struct dmem_cgroup_pool_state *share, u64 size)
+{
 }
 #endif
 

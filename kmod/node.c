@@ -40,7 +40,10 @@ static struct numapin_node *create_node(int nid)
 	node->policy.home_node = NUMA_NO_NODE;
 	node_set(nid, node->policy.nodes);
 	numapin_folios_init(node);
-	numapin_pool_init(node);
+	if (numapin_pool_init(node)) {
+		kfree(node);
+		return NULL;
+	}
 	return node;
 }
 

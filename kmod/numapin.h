@@ -57,6 +57,7 @@ struct user_struct;
  * @hits: How often a zeroed one was handed out
  * @misses: How often there was none, while the pool had a size
  * @reclaim: Whether it gives way under pressure; root sets it
+ * @dmem: What cgroups' shares of it are counted in; NULL: they are not
  * @zeroed: Folios that are ready, by folio->lru, without a reference
  * @dirty: Folios that came back from regions, the same
  * @wait: Where @thread waits for @dirty ones
@@ -76,6 +77,7 @@ struct numapin_pool {
 	unsigned long hits;
 	unsigned long misses;
 	bool reclaim;
+	struct dmem_cgroup_region *dmem;
 	struct list_head zeroed;
 	struct list_head dirty;
 	wait_queue_head_t wait;
@@ -353,7 +355,7 @@ void numapin_pool_forget(struct numapin_node *node, struct folio *folio);
 int numapin_pool_resize(struct numapin_node *node, u64 bytes);
 void numapin_pool_drain(struct numapin_node *node, unsigned long start,
 			unsigned long end);
-void numapin_pool_init(struct numapin_node *node);
+int numapin_pool_init(struct numapin_node *node);
 int numapin_pool_fill(struct numapin_node *node);
 void numapin_pool_exit(struct numapin_node *node);
 int numapin_pools_init(void);

@@ -3,11 +3,13 @@
  * A node's pool: zeroed 2 MiB folios that root had set aside for regions.
  *
  * What a region had of the pool goes back to it, and is zeroed there by a thread
- * that runs when a CPU has nothing else to do. No cgroup is charged for the pool's
- * folios, in it or in a region: nothing that modules may call would charge them.
+ * that runs when a CPU has nothing else to do. No memory cgroup is charged for the
+ * pool's folios, in it or in a region: nothing that modules may call would charge
+ * them. Where the kernel has the dmem controller, what a region has is charged there.
  *
  * In the pool a folio has no reference, so that nobody can get one.
  */
+#include <linux/err.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/memory.h>
@@ -25,11 +27,14 @@
 #include "compat.h"
 #include "numapin.h"
 
-/* Of the pages of a folio one that neither the kernel nor a region uses @private
- * of: there it has POOLED, if it is the pool's, and else 0.
+/*
+ * Of the pages of a folio two that neither the kernel nor a region uses @private
+ * of. One has POOLED there, if the folio is the pool's, and else 0; the other the
+ * share of it that a cgroup is charged with while a region has it, or NULL.
  */
 #define MARKED_PAGE	8
 #define POOLED		1UL
+#define CHARGED_PAGE	9
 
 static unsigned long pool_bytes[MAX_NUMNODES];
 module_param_array(pool_bytes, ulong, NULL, 0444);
@@ -130,10 +135,42 @@ static void zero(struct folio *folio)
 	}
 }
 
-/* Lets a folio of the pool, taken out of a list, into a region; or NULL. */
-static struct folio *hand_out(struct numapin_node *node, struct folio *folio)
+/*
+ * Charges the caller's cgroup with a folio of the pool, which he has not yet. Not a
+ * helper's, which is nobody's.
+ */
+static bool charge(struct numapin_pool *pool,
+		   struct dmem_cgroup_pool_state **share)
 {
+	if (!READ_ONCE(pool->size))
+		return false;
+	if (pool->dmem && (current->flags & PF_KTHREAD))
+		return false;
+	return !dmem_cgroup_try_charge(pool->dmem, HPAGE_PMD_SIZE, share, NULL);
+}
+
+static void uncharge(struct folio *folio)
+{
+	struct page *page = folio_page(folio, CHARGED_PAGE);
+
+	dmem_cgroup_uncharge((struct dmem_cgroup_pool_state *)page_private(page),
+			     HPAGE_PMD_SIZE);
+	set_page_private(page, 0);
+}
+
+/*
+ * Lets a folio of the pool, taken out of a list and charged for, into a region; or
+ * NULL, where there is none or the hardware failed on it.
+ */
+static struct folio *hand_out(struct numapin_node *node, struct folio *folio,
+			      struct dmem_cgroup_pool_state *share)
+{
+	if (!folio) {
+		dmem_cgroup_uncharge(share, HPAGE_PMD_SIZE);
+		return NULL;
+	}
 	unpark(folio);
+	set_page_private(folio_page(folio, CHARGED_PAGE), (unsigned long)share);
 	return numapin_folio_quarantine(node, folio) ? NULL : folio;
 }
 
@@ -146,9 +183,10 @@ static struct folio *hand_out(struct numapin_node *node, struct folio *folio)
 struct folio *numapin_pool_take_zeroed(struct numapin_node *node)
 {
 	struct numapin_pool *pool = &node->pool;
+	struct dmem_cgroup_pool_state *share;
 	struct folio *folio;
 
-	if (!READ_ONCE(pool->size))
+	if (!charge(pool, &share))
 		return NULL;
 	spin_lock(&pool->lock);
 	folio = pop(&pool->zeroed, &pool->nr_zeroed);
@@ -157,16 +195,17 @@ struct folio *numapin_pool_take_zeroed(struct numapin_node *node)
 		pool->hits++;
 	}
 	spin_unlock(&pool->lock);
-	return folio ? hand_out(node, folio) : NULL;
+	return hand_out(node, folio, share);
 }
 
 /* A folio that is not zeroed yet; or NULL. */
 static struct folio *take_dirty(struct numapin_node *node)
 {
 	struct numapin_pool *pool = &node->pool;
+	struct dmem_cgroup_pool_state *share;
 	struct folio *folio;
 
-	if (!READ_ONCE(pool->size))
+	if (!charge(pool, &share))
 		return NULL;
 	spin_lock(&pool->lock);
 	pool->misses++;
@@ -174,7 +213,7 @@ static struct folio *take_dirty(struct numapin_node *node)
 	if (folio)
 		pool->nr_used++;
 	spin_unlock(&pool->lock);
-	return folio ? hand_out(node, folio) : NULL;
+	return hand_out(node, folio, share);
 }
 
 /**
@@ -208,6 +247,7 @@ void numapin_pool_forget(struct numapin_node *node, struct folio *folio)
 
 	if (!is_pooled(folio))
 		return;
+	uncharge(folio);
 	mark_pooled(folio, 0);
 	spin_lock(&pool->lock);
 	pool->nr_used--;
@@ -231,6 +271,7 @@ bool numapin_pool_put(struct numapin_node *node, struct folio *folio)
 		return false;
 	/* Where somebody has it still, he might write to it. */
 	if (park(folio)) {
+		uncharge(folio);
 		spin_lock(&pool->lock);
 		back = total(pool) <= pool->size;
 		if (back) {
@@ -479,18 +520,26 @@ void numapin_pool_drain(struct numapin_node *node, unsigned long start,
 
 /**
  * numapin_pool_init - make a node's pool, which is empty
- * @node: The node
+ * @node: The node, all zeroes but for its number; it has memory
+ *
+ * Return: 0, or an errno.
  */
-void numapin_pool_init(struct numapin_node *node)
+int numapin_pool_init(struct numapin_node *node)
 {
 	struct numapin_pool *pool = &node->pool;
 
+	/* Of as much as it can ever be: a cgroup's share is set, not the pool's size. */
+	pool->dmem = numapin_register_dmem((u64)node_present_pages(node->nid)
+					   << PAGE_SHIFT, node->nid);
+	if (IS_ERR(pool->dmem))
+		return PTR_ERR(pool->dmem);
 	spin_lock_init(&pool->lock);
 	INIT_LIST_HEAD(&pool->zeroed);
 	INIT_LIST_HEAD(&pool->dirty);
 	mutex_init(&pool->resize_lock);
 	mutex_init(&pool->zero_lock);
 	init_waitqueue_head(&pool->wait);
+	return 0;
 }
 
 /**
@@ -513,6 +562,7 @@ void numapin_pool_exit(struct numapin_node *node)
 	if (node->pool.thread)
 		kthread_stop(node->pool.thread);
 	numapin_pool_drain(node, 0, ULONG_MAX);
+	dmem_cgroup_unregister_region(node->pool.dmem);
 }
 
 static unsigned long count_objects(struct shrinker *shrinker,

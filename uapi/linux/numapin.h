@@ -85,7 +85,10 @@
  *  - pool_reclaim: 1: it gives way where memory of the node runs short; 0 (the
  *    default): it does not.
  * Whoever makes a region has 2 MiB pages of the pool first, within the other limits,
- * and no cgroup is charged for them. With the region they go back to it. Memory that
+ * and no memory cgroup is charged for them. Where the kernel has the dmem controller
+ * as of 7.3, a pool is its region numapin/nodeN: what a region has of it counts there
+ * against the cgroup of the task that makes it, and who may have no more of it has
+ * ordinary memory of the node. With the region they go back to it. Memory that
  * is to go offline it lets go, and has so much less until pool_bytes is written
  * again. All of this is since version 0.2 of the module.
  *
