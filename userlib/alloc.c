@@ -156,6 +156,7 @@ PUBLIC void *numapin_alloc(int node, size_t size, unsigned int flags,
 	record->addr = alloc.addr;
 	record->size = size;
 	record->bytes = alloc.bytes;
+	record->backend = backend;
 	record->slab = alloc.slab;
 	registry_add(record);
 	write_receipt(receipt, &alloc, backend);
@@ -177,7 +178,7 @@ PUBLIC void *allocate_on_node(int node, size_t size)
 PUBLIC int free_numa_memory(void *ptr, size_t size)
 {
 	struct record *record;
-	int rc = 0;
+	int rc;
 
 	if (!ptr)
 		return 0;
@@ -186,10 +187,7 @@ PUBLIC int free_numa_memory(void *ptr, size_t size)
 		errno = EINVAL;
 		return -1;
 	}
-	if (record->slab)
-		slab_free(record->slab, record->addr, record->bytes);
-	else
-		rc = unmap(record->addr, record->bytes);
+	rc = record->backend->free(record);
 	if (rc)
 		registry_add(record);
 	else

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "internal.h"
 
@@ -273,5 +274,6 @@ const struct backend backend_mbind = {
 	.name		= "mbind",
 	.outcome	= NUMAPIN_BOUND,
 	.alloc		= mbind_alloc,
+	.free		= free_mapping,
 	.locate		= mbind_locate,
 };

@@ -161,6 +161,14 @@ static enum verdict module_alloc(struct allocation *alloc)
 	return slab_alloc(alloc, alloc_whole) ? GRANTED : alloc_whole(alloc);
 }
 
+static int module_free(const struct record *record)
+{
+	if (!record->slab)
+		return free_mapping(record);
+	slab_free(record->slab, record->addr, record->bytes);
+	return 0;
+}
+
 /* Any node device that may be opened, or -1. */
 static int open_any(void)
 {
@@ -206,5 +214,6 @@ const struct backend backend_module = {
 	.name		= "module",
 	.outcome	= NUMAPIN_PINNED,
 	.alloc		= module_alloc,
+	.free		= module_free,
 	.locate		= module_locate,
 };

@@ -20,4 +20,5 @@ const struct backend backend_none = {
 	.name		= "none",
 	.outcome	= NUMAPIN_UNBOUND,
 	.alloc		= none_alloc,
+	.free		= free_mapping,
 };

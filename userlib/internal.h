@@ -6,12 +6,13 @@
  *   registry.c		which memory is ours
  *   report.c		failures and warnings in words
  *   backend-*.c	a way to get memory each
- *   slab.c		small memory: several share what one of them got
  *   anonymous.c	memory that two of them are built on
+ *   slab.c		small memory: several share what one of them got
  *   topology.c		which nodes there are
  *   mappings.c		which memory of a process is where
+ *   system-*.c		what is asked of the system, one of them in each build
  *
- * All that is Linux is in the last two.
+ * All that is Linux is in system-linux.c and in the backends module and mbind.
  */
 #ifndef NUMAPIN_INTERNAL_H
 #define NUMAPIN_INTERNAL_H
@@ -20,11 +21,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <unistd.h>
 
 #include "numapin.h"
 
 #define PUBLIC __attribute__((visibility("default")))
+
+struct record;
 
 /**
  * struct allocation - an allocation on its way through backends
@@ -68,7 +70,8 @@ enum verdict {
  * struct backend - a way to get memory
  * @name: As in NUMAPIN_BACKEND
  * @outcome: What memory of it is
- * @alloc: Gets memory, which unmap() frees
+ * @alloc: Gets memory
+ * @free: Gives it back: 0, or -1 and errno
  * @locate: Writes the node of @count pages from @addr, which is page-aligned:
  *          0, or -1 and errno: ENODEV where it has no means to
  */
@@ -76,6 +79,7 @@ struct backend {
 	const char *name;
 	enum numapin_outcome outcome;
 	enum verdict (*alloc)(struct allocation *alloc);
+	int (*free)(const struct record *record);
 	int (*locate)(const char *addr, size_t count, int *nodes);
 };
 
@@ -83,11 +87,6 @@ struct backend {
 extern const struct backend backend_module;
 extern const struct backend backend_mbind;
 extern const struct backend backend_none;
-
-static inline size_t page_size(void)
-{
-	return (size_t)sysconf(_SC_PAGESIZE);
-}
 
 /* Sets errno and the reason; returns @verdict. */
 static inline enum verdict decline(struct allocation *alloc, enum verdict verdict, int error,
@@ -118,11 +117,25 @@ static inline bool mask_has(const struct node_mask *mask, int node)
 	return mask->bits[node / BITS_PER_LONG] >> node % BITS_PER_LONG & 1;
 }
 
-/* anonymous.c */
+/*
+ * system-*.c
+ *
+ * map_pages() maps memory as enum numapin_flags say, without pages yet where a system
+ * makes them later: NULL where there is none to be had. unmap() frees memory, whoever
+ * mapped it: 0, or -1 and errno. check_memory() says whether so many bytes can be touched
+ * without the process being killed for it. at_fork() has one function called before each
+ * fork() and one after it, by parent and child.
+ */
+size_t page_size(void);
+void *map_pages(size_t bytes, unsigned int flags);
+int unmap(void *addr, size_t bytes);
 enum verdict check_memory(struct allocation *alloc, size_t bytes);
+void at_fork(void (*before)(void), void (*after)(void));
+
+/* anonymous.c */
 enum verdict map_anonymous(struct allocation *alloc);
 void touch(char *addr, size_t bytes);
-int unmap(void *addr, size_t bytes);
+int free_mapping(const struct record *record);
 
 /* slab.c */
 bool slab_alloc(struct allocation *alloc, enum verdict (*make)(struct allocation *alloc));
@@ -133,6 +146,7 @@ void slab_free(struct slab *slab, void *addr, size_t bytes);
  * @addr: Where it is
  * @size: The size that was asked for
  * @bytes: The size that it has
+ * @backend: Whose it is
  * @slab: What it is part of; NULL: it has a mapping of its own
  * @next: The next in the registry's bucket, under its lock
  *
@@ -143,6 +157,7 @@ struct record {
 	void *addr;
 	size_t size;
 	size_t bytes;
+	const struct backend *backend;
 	struct slab *slab;
 	struct record *next;
 };

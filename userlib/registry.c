@@ -75,5 +75,5 @@ static void unlock_all(void)
 /* A child of fork() must not inherit a lock that another thread held. */
 __attribute__((constructor)) static void registry_init(void)
 {
-	pthread_atfork(lock_all, unlock_all, unlock_all);
+	at_fork(lock_all, unlock_all);
 }

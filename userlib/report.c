@@ -35,7 +35,7 @@ static void unlock_handler(void)
 /* A child of fork() must not inherit a lock that another thread held. */
 __attribute__((constructor)) static void report_init(void)
 {
-	pthread_atfork(lock_handler, unlock_handler, unlock_handler);
+	at_fork(lock_handler, unlock_handler);
 }
 
 /* Says a reason: a clause that begins with the node. */

@@ -240,5 +240,5 @@ static void after_fork(void)
 
 __attribute__((constructor)) static void slabs_init(void)
 {
-	pthread_atfork(before_fork, after_fork, after_fork);
+	at_fork(before_fork, after_fork);
 }
