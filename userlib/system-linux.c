@@ -3,6 +3,7 @@
  * What the library asks of Linux: pages, forks, and how much memory there is to be
  * had before touching it means an OOM kill.
  */
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -42,16 +43,19 @@ void at_fork(void (*before)(void), void (*after)(void))
 	pthread_atfork(before, after, after);
 }
 
-/* The number after @key in a file of lines "key number"; @otherwise if none. */
-static size_t number_in(const char *path, const char *key, size_t otherwise)
+/*
+ * The number after @key in a file of lines "key number"; @otherwise if none. A system
+ * has more memory than a size_t of a 32-bit process may count.
+ */
+static uint64_t number_in(const char *path, const char *key, uint64_t otherwise)
 {
 	FILE *file = fopen(path, "re");
 	const size_t length = strlen(key);
-	size_t number = otherwise;
+	uint64_t number = otherwise;
 	char line[256];
 
 	while (file && fgets(line, sizeof(line), file))
-		if (!strncmp(line, key, length) && sscanf(line + length, "%zu", &number) == 1)
+		if (!strncmp(line, key, length) && sscanf(line + length, "%" SCNu64, &number) == 1)
 			break;
 	if (file)
 		fclose(file);
@@ -59,15 +63,15 @@ static size_t number_in(const char *path, const char *key, size_t otherwise)
 }
 
 /* What a memory cgroup (v2) leaves: to its limit, and in page cache. */
-static size_t cgroup_leaves(const char *cgroup)
+static uint64_t cgroup_leaves(const char *cgroup)
 {
 	char path[512];
-	size_t limit, current, cache;
+	uint64_t limit, current, cache;
 
 	snprintf(path, sizeof(path), CGROUPS "%s/memory.max", cgroup);
-	limit = number_in(path, "", SIZE_MAX);
-	if (limit == SIZE_MAX)
-		return SIZE_MAX;
+	limit = number_in(path, "", UINT64_MAX);
+	if (limit == UINT64_MAX)
+		return UINT64_MAX;
 	snprintf(path, sizeof(path), CGROUPS "%s/memory.current", cgroup);
 	current = number_in(path, "", 0);
 	snprintf(path, sizeof(path), CGROUPS "%s/memory.stat", cgroup);
@@ -76,10 +80,10 @@ static size_t cgroup_leaves(const char *cgroup)
 }
 
 /* What the memory cgroups that this process is in leave, all the way up. */
-static size_t cgroups_leave(void)
+static uint64_t cgroups_leave(void)
 {
 	FILE *file = fopen("/proc/self/cgroup", "re");
-	size_t least = SIZE_MAX, leaves;
+	uint64_t least = UINT64_MAX, leaves;
 	char cgroup[256] = "", line[256];
 	char *slash;
 
@@ -104,7 +108,7 @@ enum verdict check_memory(struct allocation *alloc, size_t bytes)
 {
 	/* Of page tables and other allocators */
 	const size_t margin = (size_t)4 << 20;
-	const size_t kib = number_in("/proc/meminfo", "MemAvailable:", SIZE_MAX / 1024);
+	const uint64_t kib = number_in("/proc/meminfo", "MemAvailable:", UINT64_MAX / 1024);
 
 	if (bytes > SIZE_MAX - margin || bytes + margin > kib * 1024)
 		return decline(alloc, REFUSED, ENOMEM, NUMAPIN_REASON_NO_MEMORY);
