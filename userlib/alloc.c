@@ -199,23 +199,29 @@ PUBLIC int numapin_probe(int node, unsigned int flags, struct numapin_receipt *r
 {
 	struct allocation alloc = { .node = node, .flags = flags };
 	const struct backend *backend = NULL;
-	int error;
+	struct record record;
 
 	if (understand(&alloc, flags & NUMAPIN_HUGE ? HUGE_SIZE : 1))
 		backend = try_backends(&alloc, true);
-	error = errno;
 	write_receipt(receipt, &alloc, backend);
-	if (backend && alloc.slab)
-		slab_free(alloc.slab, alloc.addr, alloc.bytes);
-	else if (backend)
-		unmap(alloc.addr, alloc.bytes);
-	errno = error;
-	return backend ? 0 : -1;
+	if (!backend)
+		return -1;
+	record = (struct record){ .addr = alloc.addr, .bytes = alloc.bytes, .slab = alloc.slab };
+	return backend->free(&record);
 }
 
 PUBLIC unsigned int numapin_version(void)
 {
 	return NUMAPIN_VERSION;
+}
+
+/* Asks a backend for the nodes of pages: 0, or -1 and errno. */
+static int locate(const struct backend *backend, const char *addr, size_t count, int *nodes)
+{
+	if (backend->locate)
+		return backend->locate(addr, count, nodes);
+	errno = ENOSYS;
+	return -1;
 }
 
 PUBLIC long numapin_locate(const void *addr, size_t size, int *nodes, size_t count)
@@ -236,11 +242,11 @@ PUBLIC long numapin_locate(const void *addr, size_t size, int *nodes, size_t cou
 		return -1;
 	}
 	/* The kernel's own call first: the module is not its own best witness. */
-	if (!backend_mbind.locate((const char *)first, pages, nodes))
+	if (!locate(&backend_mbind, (const char *)first, pages, nodes))
 		return (long)pages;
 	error = errno;
 	if (error == EPERM || error == ENOSYS) {
-		if (!backend_module.locate((const char *)first, pages, nodes))
+		if (!locate(&backend_module, (const char *)first, pages, nodes))
 			return (long)pages;
 		if (errno != ENODEV)
 			error = errno;

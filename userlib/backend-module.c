@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <linux/mman.h>	/* MADV_POPULATE_READ, which not every C library has */
 #include <linux/numapin.h>
 
 #include "internal.h"

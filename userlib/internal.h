@@ -10,9 +10,11 @@
  *   slab.c		small memory: several share what one of them got
  *   topology.c		which nodes there are
  *   mappings.c		which memory of a process is where
+ *   absent-*.c		what is in the place of what is not in a build
  *   system-*.c		what is asked of the system, one of them in each build
  *
- * All that is Linux is in system-linux.c and in the backends module and mbind.
+ * All that is Linux is in system-linux.c, in the backends module and mbind, and in
+ * topology.c and mappings.c.
  */
 #ifndef NUMAPIN_INTERNAL_H
 #define NUMAPIN_INTERNAL_H
@@ -24,7 +26,13 @@
 
 #include "numapin.h"
 
+#define UNUSED __attribute__((unused))
+
+#ifdef _WIN32
+#define PUBLIC __attribute__((dllexport))
+#else
 #define PUBLIC __attribute__((visibility("default")))
+#endif
 
 struct record;
 
@@ -73,7 +81,7 @@ enum verdict {
  * @alloc: Gets memory
  * @free: Gives it back: 0, or -1 and errno
  * @locate: Writes the node of @count pages from @addr, which is page-aligned:
- *          0, or -1 and errno: ENODEV where it has no means to
+ *          0, or -1 and errno: ENODEV where it has no means to; NULL: it never has
  */
 struct backend {
 	const char *name;

@@ -83,6 +83,7 @@ enum numapin_outcome {
  *                The size must be a multiple of 2 MiB.
  * @NUMAPIN_NO_HUGE: 4 KiB pages only; copies after fork() are as fine.
  * @NUMAPIN_SHARED: Shared with children after fork(), and not private to each.
+ *                  Where there is no fork(), the same as without it.
  * @NUMAPIN_RESERVE: At each fork(), memory is set aside for all that may be
  *                   copied, or the child is without this memory (SIGBUS). Only
  *                   the module can promise it. Not with NUMAPIN_SHARED.
@@ -103,7 +104,8 @@ enum numapin_flags {
  * @NUMAPIN_REASON_WRONG_DEVICE: ENODEV: the device is another node's.
  * @NUMAPIN_REASON_NO_NODE: ENODEV: the system has no such node, or no memory
  *                          on it.
- * @NUMAPIN_REASON_NO_NUMA: ENOSYS: the system does not place memory.
+ * @NUMAPIN_REASON_NO_NUMA: ENOSYS: the system does not place memory, or the library
+ *                          was built without what would tell it to.
  * @NUMAPIN_REASON_MBIND_DENIED: EPERM: the process may not place memory by
  *                               mbind(2), as in a container.
  * @NUMAPIN_REASON_NO_HUGE_PROMISE: EOPNOTSUPP: NUMAPIN_HUGE without the module.
@@ -193,7 +195,8 @@ void *allocate_on_node(int node, size_t size);
  *
  * Return: 0, or -1 and errno:
  *  EINVAL: @ptr is no such memory, or @size not its size. Nothing was freed.
- *  What munmap(2) says, if it refuses; the memory is then still allocated.
+ *  What munmap(2) says, if it refuses (on Windows EINVAL); the memory is then
+ *  still allocated.
  */
 int free_numa_memory(void *ptr, size_t size);
 
@@ -250,7 +253,8 @@ int numapin_probe(int node, unsigned int flags, struct numapin_receipt *receipt)
  *  ERANGE: the range touches more than @count pages.
  *  EPERM: move_pages(2) is denied, and there is no device that may be opened.
  *  ENXIO: it is denied, and the range is not all memory from the module.
- *  ENOSYS: the system has no move_pages(2), nor a device.
+ *  ENOSYS: the system has no move_pages(2), or the library was built without
+ *          libnuma; nor a device.
  */
 long numapin_locate(const void *addr, size_t size, int *nodes, size_t count);
 
@@ -324,7 +328,8 @@ int numapin_mappings(int pid, numapin_mapping_handler *handler, void *arg);
  *
  * Return: how many there are, which may be more than @count; or -1 and errno:
  *  EMFILE, ENFILE, ENOMEM: as open(2).
- *  ENOSYS: the system does not tell of nodes.
+ *  ENOSYS: the system does not tell of nodes, or the library was built without
+ *          libnuma.
  */
 int numapin_nodes(int *nodes, size_t count);
 

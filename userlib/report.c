@@ -63,7 +63,8 @@ static void describe(char *words, const struct allocation *alloc, enum numapin_r
 		SAY("node %d does not exist or has no memory", node);
 		break;
 	case NUMAPIN_REASON_NO_NUMA:
-		SAY("node %d: this system does not place memory", node);
+		SAY("node %d: this system, or this build of numapin, does not place memory",
+		    node);
 		break;
 	case NUMAPIN_REASON_MBIND_DENIED:
 		SAY("node %d: mbind is not permitted to this process", node);
