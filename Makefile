@@ -69,6 +69,13 @@ check-debug check-kcsan:
 check-dmem:
 	$(MAKE) check KERNELS=7.3-dmem
 
+# The library on other systems than this one
+SYSTEMS	?= windows posix musl s390x arm
+check-portable: GUEST_KERNELS = $(KERNEL)
+check-portable: guest-modules
+	@scripts/deps portable
+	KERNEL=$(KERNEL) selftests/check --machines portable $(SYSTEMS)
+
 # In a guest; with HOST=1 on this machine, which must have two nodes
 ifdef HOST
 bench: modules selftests
@@ -122,6 +129,7 @@ help:
 	@echo "make check-debug      those of guests, on a kernel built to find mistakes (KASAN, lockdep, ...)"
 	@echo "make check-kcsan      on one that finds data races"
 	@echo "make check-dmem       on one whose cgroups have shares of a node's pool"
+	@echo "make check-portable   the library on other systems: $(SYSTEMS)"
 	@echo "make coverage         the lines and branches of kmod/ and userlib/ that the tests reach"
 	@echo "make soak             the fuzzer beside stress-ng, for MINUTES ($(MINUTES))"
 	@echo "make bench            what memory costs, by numapin and by other ways (HOST=1: here; BENCH=--help)"
@@ -146,4 +154,5 @@ help:
 .NOTPARALLEL:
 
 .PHONY: all modules modules_install userlib selftests sanitized examples \
-	guest-deps guest-modules run check check-debug check-kcsan check-dmem coverage soak bench performance table lint install clean help
+	guest-deps guest-modules run check check-debug check-kcsan check-dmem check-portable coverage \
+	soak bench performance table lint install clean help
