@@ -178,7 +178,7 @@ static struct folio *hand_out(struct numapin_node *node, struct folio *folio,
  * numapin_pool_take_zeroed - a folio that is ready
  * @node: Of which node
  *
- * Return: a folio of HPAGE_PMD_ORDER, zeroed, charged to no cgroup; or NULL.
+ * Return: a folio of HPAGE_PMD_ORDER, zeroed, charged to no memory cgroup; or NULL.
  */
 struct folio *numapin_pool_take_zeroed(struct numapin_node *node)
 {
@@ -221,7 +221,7 @@ static struct folio *take_dirty(struct numapin_node *node)
  * @node: Of which node
  * @gfp: __GFP_ZERO where it is to be zeroed
  *
- * Return: a folio of HPAGE_PMD_ORDER, charged to no cgroup; or NULL.
+ * Return: a folio of HPAGE_PMD_ORDER, charged to no memory cgroup; or NULL.
  */
 struct folio *numapin_pool_take(struct numapin_node *node, gfp_t gfp)
 {
