@@ -7,6 +7,7 @@ KERNEL	?= 6.12
 KERNELS	?= 6.1 6.12
 PREFIX	?= /usr/local
 INCLUDEDIR ?= $(PREFIX)/include
+MANDIR	?= $(PREFIX)/share/man
 
 host_kdir := $(wildcard /lib/modules/$(shell uname -r)/build)
 # The running kernel's, where modules can be built for it; else the guest's
@@ -123,6 +124,7 @@ install:
 	$(MAKE) -C userlib install OUTPUT=$(build)/userlib PREFIX=$(PREFIX)
 	install -d $(DESTDIR)$(INCLUDEDIR)/linux
 	install -m 644 uapi/linux/numapin.h $(DESTDIR)$(INCLUDEDIR)/linux
+	scripts/man install $(DESTDIR)$(MANDIR)
 
 clean:
 	rm -rf $(build)
@@ -139,7 +141,7 @@ help:
 	@echo "make bench            what memory costs, by numapin and by other ways (HOST=1: here; BENCH=--help)"
 	@echo "make performance      docs/performance.md, of what make bench measured"
 	@echo "make table            docs/immovable.md, of what make check saw of KERNELS"
-	@echo "make lint             gcc and its analyzer, sparse, coccinelle, clang-tidy, checkpatch, shellcheck"
+	@echo "make lint             gcc and its analyzer, sparse, coccinelle, clang-tidy, checkpatch, shellcheck, mandoc"
 	@echo
 	@echo "make                  the module and the library"
 	@echo "make modules KDIR=... the module, for the kernel whose headers are there"
@@ -147,7 +149,7 @@ help:
 	@echo "make selftests        the tests, as a kselftest tree in build/kselftest"
 	@echo "make sanitized        the library and its tests with sanitizers, in build/asan and build/tsan"
 	@echo "make examples         build/take-away"
-	@echo "make install          the library and the headers, to DESTDIR and PREFIX ($(PREFIX))"
+	@echo "make install          the library, the headers and the man pages, to DESTDIR and PREFIX ($(PREFIX))"
 	@echo "make modules_install  the module, for KDIR's kernel (INSTALL_MOD_PATH)"
 	@echo "make clean            removes build/"
 	@echo
