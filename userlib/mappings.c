@@ -106,6 +106,8 @@ static int tell(FILE *numa_maps, FILE *maps, numapin_mapping_handler *handler, v
 		mapping.bytes = end - (uintptr_t)mapping.addr;
 		rc = handler(&mapping, arg);
 	}
+	if (ferror(numa_maps) || ferror(maps))
+		rc = -1;
 	free(line);
 	free(nodes);
 	return rc;

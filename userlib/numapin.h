@@ -29,7 +29,8 @@
  *
  * PINNED memory of up to 64 KiB that is private and without a reserve shares a
  * region of 256 KiB with others of its node: limits count that, where they allow it,
- * and one such region may be kept when all of it is free. What mprotect(2) or
+ * and eight such regions at most are kept when all of them is free, one of nodes
+ * that are alike modulo 8. What mprotect(2) or
  * madvise(2) changed there must be as it was when it is freed.
  *
  * A copy of PINNED memory that the node or a limit does not give is SIGBUS for
@@ -217,7 +218,8 @@ int free_numa_memory(void *ptr, size_t size);
  *          NUMAPIN_HUGE; @flags has unknown ones, or both NUMAPIN_HUGE and
  *          NUMAPIN_NO_HUGE, or both NUMAPIN_SHARED and NUMAPIN_RESERVE; or
  *          NUMAPIN_BACKEND names no backend.
- *  EMFILE, ENFILE: there is no descriptor left to open the device.
+ *  EMFILE, ENFILE: there is no descriptor left, to open the device or to read what
+ *                  the node has.
  *  Else as enum numapin_reason says of the receipt's reason.
  */
 void *numapin_alloc(int node, size_t size, unsigned int flags,
@@ -228,7 +230,7 @@ void *numapin_alloc(int node, size_t size, unsigned int flags,
  * @node: The node, from 0
  * @flags: As for numapin_alloc(); with NUMAPIN_HUGE a 2 MiB page is asked for
  * @receipt: What it came to: its @outcome tells the backend, its @reason why none
- *           that is firmer. May not be NULL
+ *           that is firmer; may be NULL
  *
  * Allocates a page and frees it, without a warning: so what it says was so a
  * moment ago, for as little as that. Since version 0.2.
@@ -307,13 +309,14 @@ typedef int numapin_mapping_handler(const struct numapin_mapping *mapping, void 
  * @handler: Called for each of its mappings, by address
  * @arg: What to give it
  *
- * Of /proc/PID/numa_maps and maps: of a process that goes on meanwhile, mappings
- * that came or went may be missing. Since version 0.2.
+ * Of /proc/PID/numa_maps and maps, with names as they are written there: of a
+ * process that goes on meanwhile, mappings that came or went may be missing. Since
+ * version 0.2.
  *
  * Return: 0, or what @handler returned to end it; or -1 and errno:
  *  EINVAL: @pid is negative.
  *  ENOENT: there is no such process, or the system does not tell of nodes.
- *  EACCES: the process is another user's.
+ *  EACCES: the process is another user's, or else one that this one may not trace.
  *  EMFILE, ENFILE, ENOMEM: as open(2).
  *  ENOSYS: the system has no such thing.
  */

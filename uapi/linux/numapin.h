@@ -4,7 +4,8 @@
  *
  * There is one character device for each NUMA node with memory,
  * /dev/numapin/nodeN. Opening it is the right to memory of that node. It comes
- * and goes with the node's memory; ENXIO from open() says that there is none.
+ * and goes with the node's memory; ENXIO from open() says that there is none, and
+ * ENOMEM that there is none for the file.
  *
  * An open file holds at most one region: pages of that node, all of them
  * allocated and zeroed when ALLOC, or the first mmap() of a file that has no
@@ -54,8 +55,8 @@
  *    it is private and mapped, or was.
  *  - A mapping cannot grow: mremap() to a larger size is EFAULT.
  *  - mbind() on the mapping is EPERM: its pages have their node. (To
- *    MPOL_DEFAULT it succeeds and does nothing; with MPOL_MF_STRICT alone it is
- *    EIO, as for any memory that is elsewhere.)
+ *    MPOL_DEFAULT it succeeds and does nothing; with MPOL_MF_STRICT it is
+ *    EIO, as for any memory that is elsewhere; on 6.1 with that flag alone.)
  *  - As for any device, MAP_SHARED of a file open for writing alone is EACCES.
  *  - mmap() makes a region under the lock of the caller's address space, where
  *    other threads' page faults wait for it: large ones are better made by ALLOC.
@@ -66,8 +67,8 @@
  *  - RLIMIT_MEMLOCK of the user who makes it, that is who calls ALLOC or the
  *    mmap() that makes it, together with all else that the user has locked by
  *    way of files: buffers of io_uring, iommufd and AF_XDP. Handing the file on
- *    does not change whose it is. Exempt is who has CAP_IPC_LOCK, if he who
- *    opened the file had it too.
+ *    does not change whose it is. Exempt is who has CAP_IPC_LOCK in
+ *    the initial user namespace, if he who opened the file had it there too.
  *  - The memory cgroup of the task that makes it, where the kernel counts its
  *    own memory (not with cgroup.memory=nokmem); but not what comes of the pool.
  *
@@ -76,7 +77,8 @@
  * from node 0 on, or in /sys/class/numapin/nodeN/:
  *  - pool_bytes: its size in bytes, rounded down to whole 2 MiB pages. A larger one
  *    is allocated before write() returns: all of it, or none (ENOMEM, EINTR; EPERM
- *    for a cpuset without the node; EOPNOTSUPP where all memory is ZONE_MOVABLE).
+ *    for a cpuset without the node; EOPNOTSUPP where all memory is ZONE_MOVABLE;
+ *    ENODEV where there is none any more). EINVAL or ERANGE for no number.
  *    What regions have beyond a smaller one is freed as they end.
  *  - pool_filled_bytes: what is ready; pool_dirty_bytes: what came back and is to be
  *    zeroed, when a CPU of the node is idle; pool_used_bytes: what regions have.
@@ -164,7 +166,8 @@ enum numapin_alloc_flags {
  * @NUMAPIN_CAUSE_NONE: It did not fail, or it did for what errno says alone.
  * @NUMAPIN_CAUSE_NODE_FULL: ENOMEM: the node has no more free pages.
  * @NUMAPIN_CAUSE_NO_HUGE_PAGE: ENOMEM: the node has no free 2 MiB page and
- *                              %NUMAPIN_ALLOC_HUGE was set.
+ *                              %NUMAPIN_ALLOC_HUGE was set; or a copy of one was
+ *                              to be made (in failures/ alone).
  * @NUMAPIN_CAUSE_TOO_LARGE: ENOMEM: more than the node has, free or not, that
  *                           is not set aside for movable pages. Nothing was
  *                           reclaimed for it.
