@@ -11,7 +11,7 @@
 #include "internal.h"
 
 #define FLAGS	(NUMAPIN_STRICT | NUMAPIN_HUGE | NUMAPIN_NO_HUGE | NUMAPIN_SHARED | \
-		 NUMAPIN_RESERVE)
+		 NUMAPIN_RESERVE | NUMAPIN_REGION)
 #define HUGE_SIZE ((size_t)2 << 20)
 
 /* From the firmest outcome to the weakest: the next is tried where one is absent. */
@@ -61,6 +61,14 @@ static bool understand(struct allocation *alloc, size_t size)
 	return true;
 }
 
+/* The weakest outcome that will do */
+static enum numapin_outcome weakest(unsigned int flags)
+{
+	if (flags & NUMAPIN_REGION)
+		return NUMAPIN_PINNED;
+	return flags & NUMAPIN_STRICT ? NUMAPIN_BOUND : NUMAPIN_UNBOUND;
+}
+
 /* The backend that the environment forces; NULL: none, and errno if it is no backend's name. */
 static const struct backend *forced_backend(void)
 {
@@ -98,7 +106,7 @@ static const struct backend *try_backends(struct allocation *alloc, bool quiet)
 		if (forced && backend != forced)
 			continue;
 		/* What errno and the reason say is the last absent backend's. */
-		if (backend->outcome == NUMAPIN_UNBOUND && (alloc->flags & NUMAPIN_STRICT))
+		if (backend->outcome < weakest(alloc->flags))
 			break;
 		verdict = backend->alloc(alloc);
 		if (verdict == GRANTED) {

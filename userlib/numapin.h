@@ -27,11 +27,11 @@
  *   after execve()           none                none
  *   freed by one of them     the others keep it  the others keep it
  *
- * PINNED memory of up to 64 KiB that is private and without a reserve shares a
- * region of 256 KiB with others of its node: limits count that, where they allow it,
- * and eight such regions at most are kept when all of them is free, one of nodes
- * that are alike modulo 8. What mprotect(2) or
- * madvise(2) changed there must be as it was when it is freed.
+ * PINNED memory of up to 64 KiB that is private, without a reserve and without
+ * NUMAPIN_REGION shares a region of 256 KiB with others of its node: limits count
+ * that, where they allow it, and eight such regions at most are kept when all of
+ * them is free, one of nodes that are alike modulo 8. What mprotect(2) or madvise(2)
+ * changed there must be as it was when it is freed.
  *
  * A copy of PINNED memory that the node or a limit does not give is SIGBUS for
  * who writes; NUMAPIN_RESERVE sets memory aside at fork(), so that none fails.
@@ -88,6 +88,9 @@ enum numapin_outcome {
  * @NUMAPIN_RESERVE: At each fork(), memory is set aside for all that may be
  *                   copied, or the child is without this memory (SIGBUS). Only
  *                   the module can promise it. Not with NUMAPIN_SHARED.
+ * @NUMAPIN_REGION: A region of its own, or fail: never less than PINNED, and
+ *                  nothing shares it, so that parts of it may be protected, advised
+ *                  and unmapped as those of any mapping. Since version 0.2.
  */
 enum numapin_flags {
 	NUMAPIN_STRICT	= 1 << 0,
@@ -95,6 +98,7 @@ enum numapin_flags {
 	NUMAPIN_NO_HUGE	= 1 << 2,
 	NUMAPIN_SHARED	= 1 << 3,
 	NUMAPIN_RESERVE	= 1 << 4,
+	NUMAPIN_REGION	= 1 << 5,
 };
 
 /**
@@ -465,6 +469,17 @@ typedef void numapin_warning_handler(const char *message, void *arg);
  * @arg: What to give him
  */
 void numapin_set_warning_handler(numapin_warning_handler *handler, void *arg);
+
+/**
+ * numapin_warn - warn as this library does
+ * @reason: enum numapin_reason, with which the warning counts: where NUMAPIN_WARN
+ *          is "once" and there was one for it, this does nothing
+ * @message: One line of English, without a newline
+ *
+ * For libraries that do without numapin's memory where it is refused, so that
+ * whoever takes warnings takes theirs. Since version 0.2.
+ */
+void numapin_warn(enum numapin_reason reason, const char *message);
 
 #ifdef __cplusplus
 }

@@ -154,6 +154,12 @@ static void warn(const char *message)
 		fprintf(stderr, "numapin: warning: %s\n", message);
 }
 
+PUBLIC void numapin_warn(enum numapin_reason reason, const char *message)
+{
+	if (!silenced(reason))
+		warn(message);
+}
+
 /*
  * Warns of memory that is UNBOUND; and of BOUND memory where there is a device
  * that was of no use, for then somebody meant it to be PINNED.
