@@ -21,14 +21,6 @@
 #include "pressure.h"
 #include "seccomp.h"
 
-/* A /dev/numapin of this test's own, empty, if the machine has one or not. */
-static bool hide_module(void)
-{
-	return !unshare(CLONE_NEWNS) &&
-	       !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) &&
-	       !mount("tmpfs", "/dev", "tmpfs", 0, NULL);
-}
-
 FIXTURE(absent) {
 	struct warnings warnings;
 	struct numapin_receipt receipt;

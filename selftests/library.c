@@ -623,6 +623,64 @@ TEST(small_memory_within_a_small_budget)
 	EXPECT_TRUE(nothing_left());
 }
 
+/* Whoever asks for a region has it to himself, and may give back parts of it. */
+TEST(region_of_its_own)
+{
+	struct numapin_receipt receipt;
+	char *addr, *other;
+
+	addr = numapin_alloc(1, 2 * PAGE, NUMAPIN_REGION, &receipt);
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(NUMAPIN_PINNED, receipt.outcome);
+	EXPECT_EQ(1, counter(1, "regions"));
+	EXPECT_EQ(2 * PAGE, counter(1, "bytes"));
+	other = numapin_alloc(1, PAGE, NUMAPIN_REGION | NUMAPIN_SHARED, &receipt);
+	ASSERT_NE(NULL, other);
+	EXPECT_EQ(2, counter(1, "regions"));
+	ASSERT_EQ(0, munmap(addr, PAGE));
+	write_all(addr + PAGE, PAGE, 1);
+	ASSERT_EQ(0, munmap(addr + PAGE, PAGE));
+	EXPECT_EQ(0, free_numa_memory(other, PAGE));
+	EXPECT_TRUE(nothing_left());
+}
+
+/* It is a region or nothing. */
+TEST(region_or_nothing)
+{
+	struct warnings warnings = { 0 };
+	struct numapin_receipt receipt;
+
+	numapin_set_warning_handler(catch_warning, &warnings);
+	setenv("NUMAPIN_BACKEND", "mbind", 1);
+	EXPECT_EQ(NULL, numapin_alloc(1, PAGE, NUMAPIN_REGION, &receipt));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+	EXPECT_EQ(NUMAPIN_REASON_FORCED, receipt.reason);
+	unsetenv("NUMAPIN_BACKEND");
+	EXPECT_EQ(NULL, numapin_alloc(99, PAGE, NUMAPIN_REGION, &receipt));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(NUMAPIN_REASON_NO_MODULE, receipt.reason);
+	EXPECT_EQ(0, warnings.count);
+}
+
+TEST(warnings_of_others)
+{
+	struct warnings warnings = { 0 };
+
+	numapin_set_warning_handler(catch_warning, &warnings);
+	numapin_warn(NUMAPIN_REASON_BUDGET, "first");
+	numapin_warn(NUMAPIN_REASON_BUDGET, "second");
+	EXPECT_EQ(1, warnings.count);
+	EXPECT_STREQ("first", warnings.last);
+	numapin_warn(NUMAPIN_REASON_CGROUP, "of something else");
+	EXPECT_EQ(2, warnings.count);
+	setenv("NUMAPIN_WARN", "always", 1);
+	numapin_warn(NUMAPIN_REASON_BUDGET, "third");
+	EXPECT_EQ(3, warnings.count);
+	setenv("NUMAPIN_WARN", "never", 1);
+	numapin_warn(NUMAPIN_REASON_MEMLOCK, "fourth");
+	EXPECT_EQ(3, warnings.count);
+}
+
 TEST(threads)
 {
 	pthread_t threads[8];

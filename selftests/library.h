@@ -5,9 +5,11 @@
 #ifndef SELFTESTS_LIBRARY_H
 #define SELFTESTS_LIBRARY_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -25,6 +27,14 @@ static inline int all_freed(void)
 	return SOON(counter(0, "regions") <= 1 && counter(1, "regions") <= 1 &&
 		    counter(0, "bytes") == counter(0, "regions") * SLAB &&
 		    counter(1, "bytes") == counter(1, "regions") * SLAB);
+}
+
+/* A /dev/numapin of this test's own, empty, if the machine has one or not. */
+static inline bool hide_module(void)
+{
+	return !unshare(CLONE_NEWNS) &&
+	       !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) &&
+	       !mount("tmpfs", "/dev", "tmpfs", 0, NULL);
 }
 
 struct warnings {
