@@ -77,6 +77,11 @@ check-portable: guest-modules
 	@scripts/deps portable
 	KERNEL=$(KERNEL) selftests/check --machines portable $(SYSTEMS)
 
+# Programs that do not know of numapin
+check-clients: GUEST_KERNELS = $(KERNEL)
+check-clients: guest-modules selftests
+	selftests/vm/boot --kernel $(KERNEL) --log build/logs/clients.dmesg selftests/clients
+
 # In guests: where clearing memory is slow, and where it is quick. With HOST=1 on this
 # machine, which must have two nodes
 ifdef HOST
@@ -136,6 +141,7 @@ help:
 	@echo "make check-kcsan      on one that finds data races"
 	@echo "make check-dmem       on one whose cgroups have shares of a node's pool"
 	@echo "make check-portable   the library on other systems: $(SYSTEMS)"
+	@echo "make check-clients    programs of Debian's that do not know of numapin, and docs/programs.md"
 	@echo "make coverage         the lines and branches of kmod/ and userlib/ that the tests reach"
 	@echo "make soak             the fuzzer beside stress-ng, for MINUTES ($(MINUTES))"
 	@echo "make bench            what memory costs, by numapin and by other ways (HOST=1: here; BENCH=--help)"
@@ -160,5 +166,5 @@ help:
 .NOTPARALLEL:
 
 .PHONY: all modules modules_install userlib selftests sanitized examples \
-	guest-deps guest-modules run check check-debug check-kcsan check-dmem check-portable coverage \
-	soak bench performance table lint install clean help
+	guest-deps guest-modules run check check-debug check-kcsan check-dmem check-portable \
+	check-clients coverage soak bench performance table lint install clean help

@@ -26,8 +26,8 @@ static inline void run_preloaded(char **argv, const char *libraries)
 /* The path of the file that is mapped at @addr; "": none. */
 static inline const char *mapped_file(const void *addr)
 {
-	FILE *maps = fopen("/proc/self/maps", "r");
 	static _Thread_local char path[256];
+	FILE *maps = fopen("/proc/self/maps", "r");
 	char line[512], *first, *end;
 	bool found = false;
 

@@ -13,7 +13,7 @@
 #include "cells.h"
 
 #define CELL_SIZE	64
-#define BLOCK_SIZE	(64 * 1024)
+#define BLOCK_SIZE	((size_t)64 << 10)
 
 union cell {
 	union cell *next;

@@ -23,7 +23,7 @@
 #include "preload.h"
 
 /* libnuma's own function. To look it up is little against what it then does. */
-#define REAL(name, version) ((__typeof__(&(name)))dlvsym(RTLD_NEXT, #name, version))
+#define REAL(name, version) ((__typeof__(name) *)dlvsym(RTLD_NEXT, #name, version))
 
 static void *region(size_t size, int node)
 {
@@ -46,7 +46,7 @@ static int only_node(const unsigned long *bits, unsigned long count)
 			continue;
 		if (node >= 0)
 			return -1;
-		node = i;
+		node = (int)i;
 	}
 	return node;
 }
@@ -151,6 +151,7 @@ PUBLIC void *interleaved_subset_v1(size_t size, const nodemask_t *nodes)
 
 	return interleaved_subset(size, &mask);
 }
+
 __asm__(".symver interleaved_subset_v1, numa_alloc_interleaved_subset@libnuma_1.1");
 
 PUBLIC void *numa_alloc_interleaved(size_t size)

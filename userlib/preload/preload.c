@@ -63,7 +63,7 @@ static void read_node(const char *text)
 	if (errno || end == text || *end || node < 0 || node > INT_MAX)
 		numapin_warn(NUMAPIN_REASON_NONE, "NUMAPIN_PRELOAD_NODE is not the number of a node");
 	else
-		preload_node = node;
+		preload_node = (int)node;
 }
 
 /*
