@@ -99,6 +99,33 @@ TEST(large_and_aligned)
 	free(aligned);
 }
 
+struct object {
+	struct object *next;
+	char bytes[32];
+};
+
+static struct object *objects;
+
+/* The heap grows where it has no room for objects of the size of libnumapin's records. */
+TEST(grows_for_the_smallest)
+{
+	const long regions = counter(1, "regions");
+
+	/* Instead of for ever, on a lock that the same thread has */
+	alarm(60);
+	while (counter(1, "regions") < regions + 3) {
+		for (int i = 0; i < 10000; i++) {
+			struct object *object = malloc(sizeof(*object));
+
+			ASSERT_NE(NULL, object);
+			object->next = objects;
+			objects = object;
+		}
+	}
+	EXPECT_TRUE(in_region(objects, 1));
+	EXPECT_EQ(0, pages_elsewhere(objects, sizeof(*objects), 1));
+}
+
 TEST(nothing_moves_it)
 {
 	struct bitmask *from = only_node(1), *to = only_node(0);
