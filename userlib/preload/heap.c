@@ -4,8 +4,8 @@
  * memory from libnumapin, a region at a time, by jemalloc's extent hooks.
  *
  * What the program frees stays in the heap, for its next allocations: the heap does
- * not shrink. A region is up to 32 MiB, and as much more as one allocation takes. At
- * first each arena has 2 MiB, for jemalloc's own records; and there are 8 arenas,
+ * not shrink. A region is up to 32 MiB, and as much more as one allocation takes. From
+ * the start each arena has 2 MiB, for jemalloc's own records; and there are 8 arenas,
  * unless MALLOC_CONF says "narenas".
  *
  * Where the node or a limit refuses, malloc() returns NULL. Where the node's device
