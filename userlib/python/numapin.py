@@ -91,6 +91,8 @@ class Flags(enum.IntFlag):
     """Shared with children after a fork, and not private to each."""
     RESERVE = 1 << 4
     """Memory is set aside at each fork for all that may be copied."""
+    REGION = 1 << 5
+    """A region of its own, or fail: PINNED, and shared with nothing else."""
 
 
 class Receipt(NamedTuple):

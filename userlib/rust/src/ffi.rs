@@ -46,6 +46,7 @@ pub const HUGE: c_uint = 1 << 1;
 pub const NO_HUGE: c_uint = 1 << 2;
 pub const SHARED: c_uint = 1 << 3;
 pub const RESERVE: c_uint = 1 << 4;
+pub const REGION: c_uint = 1 << 5;
 
 pub type MappingHandler = unsafe extern "C" fn(mapping: *const Mapping, arg: *mut c_void) -> c_int;
 pub type WarningHandler = unsafe extern "C" fn(message: *const c_char, arg: *mut c_void);
@@ -128,6 +129,7 @@ mod tests {
             ("NO_HUGE", NO_HUGE),
             ("SHARED", SHARED),
             ("RESERVE", RESERVE),
+            ("REGION", REGION),
         ] {
             writeln!(lines, "NUMAPIN_{name} {flag}").unwrap();
         }

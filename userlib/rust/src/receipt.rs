@@ -26,6 +26,9 @@ impl Flags {
     /// At each `fork()`, memory is set aside for all that may be copied, or the child is
     /// without this memory. Only the module can promise it. Not with [`Flags::SHARED`].
     pub const RESERVE: Flags = Flags(ffi::RESERVE);
+    /// A region of its own, or fail: never less than [`Outcome::Pinned`], and shared with no
+    /// other allocation.
+    pub const REGION: Flags = Flags(ffi::REGION);
 
     pub(crate) fn bits(self) -> c_uint {
         self.0
