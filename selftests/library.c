@@ -96,7 +96,7 @@ TEST(bad_arguments)
 		{ 1, 0, 0, EINVAL, "size is 0" },
 		{ -1, PAGE, 0, EINVAL, "negative" },
 		{ INT32_MIN, PAGE, 0, EINVAL, "negative" },
-		{ 1, PAGE, 1u << 5, EINVAL, "unknown flag" },
+		{ 1, PAGE, 1u << 6, EINVAL, "unknown flag" },
 		{ 1, PAGE, NUMAPIN_SHARED | NUMAPIN_RESERVE, EINVAL, "exclude each other" },
 		{ 1, PAGE, 1u << 31, EINVAL, "unknown flag" },
 		{ 1, HUGE_PAGE, NUMAPIN_HUGE | NUMAPIN_NO_HUGE, EINVAL, "exclude" },

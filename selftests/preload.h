@@ -13,10 +13,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Runs this program again, from its constructor, with libraries of its rpath before all. */
+/*
+ * Runs this program again, from its constructor, with libraries of its rpath before all;
+ * and without that of stdbuf, by which kselftest runs programs.
+ */
 static inline void run_preloaded(char **argv, const char *libraries)
 {
-	if (getenv("LD_PRELOAD"))
+	const char *preloaded = getenv("LD_PRELOAD");
+
+	if (preloaded && !strcmp(preloaded, libraries))
 		return;
 	setenv("LD_PRELOAD", libraries, 1);
 	execv("/proc/self/exe", argv);

@@ -36,10 +36,10 @@ static inline bool worker_fork(struct worker *worker)
 	return worker->pid || !prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-/* A word to the other side that it is its turn */
+/* A word to the other side that it is its turn; false where it is gone. */
 static inline bool hand_over(const struct worker *worker)
 {
-	return write(worker->link, "", 1) == 1;
+	return send(worker->link, "", 1, MSG_NOSIGNAL) == 1;
 }
 
 /* Waits for what the other side writes; false where it is gone. */
