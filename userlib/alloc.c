@@ -25,7 +25,7 @@ static const struct backend *const backends[] = {
 
 static bool misuse(const char *words)
 {
-	report_misuse(words);
+	numapin_set_error(words);
 	errno = EINVAL;
 	return false;
 }

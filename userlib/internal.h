@@ -176,7 +176,6 @@ struct record *registry_take(void *addr, size_t size);
 
 /* report.c */
 void report_refusal(const struct allocation *alloc, int error);
-void report_misuse(const char *words);
 void warn_unpinned(const struct allocation *alloc, enum numapin_outcome outcome,
 		   enum numapin_reason module_reason);
 

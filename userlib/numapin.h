@@ -455,6 +455,15 @@ unsigned int numapin_version(void);
 const char *numapin_error(void);
 
 /**
+ * numapin_set_error - say what numapin_error() returns
+ * @words: One line of English, without a newline; what exceeds 255 bytes is cut off
+ *
+ * For libraries that are built on this one, when they refuse. It is this thread's last
+ * failure then. Leaves errno alone. Since version 0.2.
+ */
+void numapin_set_error(const char *words);
+
+/**
  * typedef numapin_warning_handler - takes warnings
  * @message: One line of English, without a newline; valid during the call
  * @arg: As given to numapin_set_warning_handler()

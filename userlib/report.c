@@ -121,12 +121,6 @@ void report_refusal(const struct allocation *alloc, int error)
 	errno = error;
 }
 
-/* Likewise of a call that makes no sense. */
-void report_misuse(const char *words)
-{
-	snprintf(last_error, sizeof(last_error), "%s", words);
-}
-
 static bool silenced(enum numapin_reason reason)
 {
 	const char *how = getenv("NUMAPIN_WARN");
@@ -221,6 +215,11 @@ PUBLIC const char *numapin_reason_name(int reason)
 PUBLIC const char *numapin_error(void)
 {
 	return last_error;
+}
+
+PUBLIC void numapin_set_error(const char *words)
+{
+	snprintf(last_error, sizeof(last_error), "%s", words);
 }
 
 PUBLIC void numapin_set_warning_handler(numapin_warning_handler *to, void *arg)
