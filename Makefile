@@ -32,6 +32,7 @@ modules_install: modules
 
 userlib:
 	$(MAKE) -C userlib OUTPUT=$(build)/userlib
+	$(MAKE) -C userlib/heap OUTPUT=$(build)/userlib
 
 selftests: userlib
 	$(MAKE) -C selftests tree
@@ -127,6 +128,7 @@ lint:
 
 install:
 	$(MAKE) -C userlib install OUTPUT=$(build)/userlib PREFIX=$(PREFIX)
+	$(MAKE) -C userlib/heap install OUTPUT=$(build)/userlib PREFIX=$(PREFIX)
 	install -d $(DESTDIR)$(INCLUDEDIR)/linux
 	install -m 644 uapi/linux/numapin.h $(DESTDIR)$(INCLUDEDIR)/linux
 	scripts/man install $(DESTDIR)$(MANDIR)
