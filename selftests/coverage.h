@@ -8,6 +8,9 @@
 
 #include <unistd.h>
 
+#ifdef __cplusplus
+extern "C"
+#endif
 void __gcov_dump(void);
 
 __attribute__((noreturn)) static inline void counted_exit(int status)
