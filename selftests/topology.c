@@ -245,17 +245,24 @@ TEST(mappings_of_this_process_and_of_another)
 	}
 }
 
+static int lines_of(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	int lines = 0, c;
+
+	while (file && (c = fgetc(file)) != EOF)
+		lines += c == '\n';
+	if (file)
+		fclose(file);
+	return lines;
+}
+
 TEST(mappings_all_told)
 {
 	struct wanted nothing = { .addr = (void *)1 };
-	FILE *maps = fopen("/proc/self/numa_maps", "r");
-	char line[1024];
-	int lines = 0;
+	const int lines = lines_of("/proc/self/numa_maps");
 
-	ASSERT_NE(NULL, maps);
-	while (fgets(line, sizeof(line), maps))
-		lines++;
-	fclose(maps);
+	EXPECT_LT(0, lines);
 	EXPECT_EQ(0, numapin_mappings(0, find, &nothing));
 	EXPECT_EQ(lines, nothing.calls);
 }
