@@ -208,7 +208,7 @@ static int find(const struct numapin_mapping *mapping, void *arg)
 TEST(mappings_of_this_process_and_of_another)
 {
 	const size_t bytes = 4 * MIB + 5 * PAGE;
-	struct wanted pinned = { NULL }, ordinary = { NULL };
+	struct wanted pinned = { .addr = NULL }, ordinary = { .addr = NULL };
 	int pid = 0;
 
 	pinned.addr = numapin_alloc(1, bytes, NUMAPIN_SHARED, NULL);

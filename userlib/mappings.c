@@ -59,20 +59,20 @@ static void take_word(struct numapin_mapping *mapping, struct numapin_node_bytes
 /* Reads a line of numa_maps, which it cuts up; false where it is none. */
 static bool parse(struct numapin_mapping *mapping, struct numapin_node_bytes *nodes, char *line)
 {
-	char *rest, *word = strtok_r(line, " \n", &rest);
+	char *rest, *word = strtok_r(line, "\n ", &rest);
 	uintptr_t addr;
 
 	if (!word || sscanf(word, "%zx", &addr) != 1)
 		return false;
 	memset(mapping, 0, sizeof(*mapping));
 	mapping->addr = (const void *)addr;
-	mapping->policy = strtok_r(NULL, " \n", &rest);
+	mapping->policy = strtok_r(NULL, "\n ", &rest);
 	mapping->name = "";
 	mapping->page_bytes = page_size();
 	mapping->nodes = nodes;
 	if (!mapping->policy)
 		return false;
-	while ((word = strtok_r(NULL, " \n", &rest)))
+	while ((word = strtok_r(NULL, "\n ", &rest)))
 		take_word(mapping, nodes, word);
 	for (size_t i = 0; i < mapping->count; i++)
 		nodes[i].bytes *= mapping->page_bytes;

@@ -34,7 +34,7 @@ static void parse(FILE *file, void (*take)(int number, void *arg), void *arg)
 
 static void take_node(int node, void *arg)
 {
-	if (node < MAX_NODES)
+	if (node >= 0 && node < MAX_NODES)
 		mask_set(arg, node);
 }
 
