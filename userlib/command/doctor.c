@@ -91,13 +91,15 @@ static void say(char *words, const char *format, ...)
  * The kernel, where the module is not loaded
  */
 
-static FILE *open_config(const char *release, bool *is_pipe)
+/* Sets what is to close it. */
+static FILE *open_config(const char *release, int (**close_config)(FILE *config))
 {
 	char path[PATH_SIZE];
 
-	*is_pipe = !access("/proc/config.gz", R_OK);
-	if (*is_pipe)
+	*close_config = pclose;
+	if (!access("/proc/config.gz", R_OK))
 		return popen("exec gzip -dc /proc/config.gz", "re");
+	*close_config = fclose;
 	snprintf(path, sizeof(path), "/boot/config-%s", release);
 	return fopen(path, "re");
 }
@@ -106,8 +108,9 @@ static FILE *open_config(const char *release, bool *is_pipe)
 static bool read_config(const char *release, const char *const *options, size_t count, bool *set)
 {
 	char line[4096];
-	bool is_pipe, any = false;
-	FILE *config = open_config(release, &is_pipe);
+	int (*close_config)(FILE *config);
+	FILE *config = open_config(release, &close_config);
+	bool any = false;
 
 	while (config && fgets(line, sizeof(line), config)) {
 		any = any || !strncmp(line, "CONFIG_", strlen("CONFIG_"));
@@ -120,7 +123,7 @@ static bool read_config(const char *release, const char *const *options, size_t 
 		}
 	}
 	if (config)
-		is_pipe ? pclose(config) : fclose(config);
+		close_config(config);
 	return any;
 }
 
@@ -544,7 +547,10 @@ static int run(int argc, char **argv)
 		return misused("there is nothing to name");
 	status = diagnose(&diagnosis);
 	if (!status) {
-		json ? print_json(&diagnosis) : print_text(&diagnosis);
+		if (json)
+			print_json(&diagnosis);
+		else
+			print_text(&diagnosis);
 		status = diagnosis.nr_findings ? EXIT_FAILURE : EXIT_SUCCESS;
 	}
 	free(diagnosis.findings);

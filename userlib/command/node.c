@@ -83,29 +83,26 @@ static void read_device(struct device *device, int node)
 	close(fd);
 }
 
-static int is_allowed(int node)
-{
-	const int most = numapin_nodes(NULL, 0);
-	int *nodes, count, allowed = 0;
-
-	if (most < 0)
-		return -1;
-	nodes = grow(NULL, most, sizeof(*nodes));
-	count = numapin_nodes(nodes, most);
-	for (int i = 0; i < count && i < most; i++)
-		allowed |= nodes[i] == node;
-	free(nodes);
-	return allowed;
-}
-
 static void read_node(struct node *node, int id)
 {
 	node->id = id;
-	node->allowed = is_allowed(id) > 0;
 	/* One that has just gone has nothing. */
 	numapin_describe_node(id, &node->memory);
 	read_device(&node->device, id);
 	read_attributes(node);
+}
+
+/* Which of them the process's cpuset has */
+static int read_allowed(struct node *nodes, int count)
+{
+	int *allowed = grow(NULL, count, sizeof(*allowed));
+	const int nr_allowed = numapin_nodes(allowed, count);
+
+	for (int i = 0; i < count; i++)
+		for (int j = 0; j < nr_allowed && j < count; j++)
+			nodes[i].allowed |= nodes[i].id == allowed[j];
+	free(allowed);
+	return nr_allowed < 0 ? -1 : count;
 }
 
 /* Those that have memory, also where this process may have none of it */
@@ -124,7 +121,7 @@ int read_nodes(struct node **nodes)
 			read_node(&(*nodes)[count++], id);
 		}
 	}
-	return count;
+	return read_allowed(*nodes, count);
 }
 
 /* Who may open it */
