@@ -338,6 +338,18 @@ static int policy_of(const void *addr, bool *is_node1)
 	return mode;
 }
 
+/* How many pages a range has by now; of those that it has not, 6.1 says EFAULT, others ENOENT. */
+static long pages_there(const void *addr, size_t bytes)
+{
+	int *nodes = nodes_of(addr, bytes);
+	long there = nodes ? 0 : -1;
+
+	for (size_t i = 0; nodes && i < bytes / PAGE; i++)
+		there += nodes[i] >= 0;
+	free(nodes);
+	return there;
+}
+
 /* A node that refuses: memory as libnuma gives it, untouched, and one warning */
 TEST(refused)
 {
@@ -359,7 +371,7 @@ TEST(refused)
 	ASSERT_NE(NULL, second);
 	EXPECT_EQ(MPOL_BIND, policy_of(second, &is_node1));
 	EXPECT_TRUE(is_node1);
-	EXPECT_EQ(0, pages_on_other_nodes(second, MIB, -ENOENT));
+	EXPECT_EQ(0, pages_there(second, MIB));
 	write_all(second, MIB, 1);
 	EXPECT_EQ(0, pages_elsewhere(second, MIB, 1));
 	write_all(local, MIB, 1);
@@ -393,7 +405,7 @@ TEST(absent)
 	EXPECT_TRUE(SAYS(caught.text, "node 1 has no numapin device", "libnuma"));
 	EXPECT_EQ(MPOL_BIND, policy_of(addr, &is_node1));
 	EXPECT_TRUE(is_node1);
-	EXPECT_EQ(0, pages_on_other_nodes(addr, MIB, -ENOENT));
+	EXPECT_EQ(0, pages_there(addr, MIB));
 	EXPECT_EQ(-1, region_of(addr, MIB));
 }
 
