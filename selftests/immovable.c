@@ -487,6 +487,8 @@ TEST_F(region, khugepaged)
 	ASSERT_NE(NULL, ordinary);
 	ASSERT_EQ(0, anon_huge(ordinary));
 	ASSERT_TRUE(write_file(KHUGEPAGED "/scan_sleep_millisecs", "0"));
+	/* It sleeps a minute where it once found no huge page to collapse to. */
+	ASSERT_TRUE(write_file(KHUGEPAGED "/alloc_sleep_millisecs", "0"));
 	ASSERT_TRUE(write_file(KHUGEPAGED "/pages_to_scan", "100000"));
 	error = advise(self->addr, variant->bytes, MADV_HUGEPAGE);
 	EXPECT_EQ(0, error);
@@ -497,6 +499,7 @@ TEST_F(region, khugepaged)
 	REPORT("khugepaged, after MADV_HUGEPAGE", took ? "is collapsed" : "stays", "%s",
 	       answer(error));
 	write_file(KHUGEPAGED "/scan_sleep_millisecs", "10000");
+	write_file(KHUGEPAGED "/alloc_sleep_millisecs", "60000");
 	write_file(KHUGEPAGED "/pages_to_scan", "4096");
 }
 
