@@ -4,6 +4,10 @@
  * move_pages(2) and the kernel's files tell.
  */
 #include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/shm.h>
 #include <sys/wait.h>
 
 #include "harness.h"
@@ -265,6 +269,92 @@ TEST(mappings_all_told)
 	EXPECT_LT(0, lines);
 	EXPECT_EQ(0, numapin_mappings(0, find, &nothing));
 	EXPECT_EQ(lines, nothing.calls);
+}
+
+/* A page of a mapping, read, that a policy binds to node 1 */
+static const void *bound_page(int flags, int fd)
+{
+	char *page = mmap(NULL, PAGE, PROT_READ, flags, fd, 0);
+
+	if (page == MAP_FAILED || mbind(page, PAGE, MPOL_BIND, &(unsigned long){ 2 }, 64, 0))
+		return NULL;
+	(void)*(volatile char *)page;
+	return page;
+}
+
+/* A file of a page, on a tmpfs that this process alone has mounted */
+static int tmpfs_file(void)
+{
+	int fd;
+
+	if (unshare(CLONE_NEWNS) || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmpfs", "/mnt", "tmpfs", 0, NULL))
+		return -1;
+	fd = open("/mnt/file", O_RDWR | O_CREAT, 0600);
+	return ftruncate(fd, PAGE) ? -1 : fd;
+}
+
+static int outcome_at(const void *addr)
+{
+	struct wanted wanted = { .addr = addr };
+
+	if (numapin_mappings(0, find, &wanted) != 5 || strcmp("bind:1", wanted.policy))
+		return -1;
+	return wanted.mapping.outcome;
+}
+
+/* What is in the page cache is where it was first read to: policies do not place it. */
+TEST(mappings_of_files_are_not_bound)
+{
+	int program = open("/proc/self/exe", O_RDONLY);
+
+	EXPECT_EQ(NUMAPIN_UNBOUND, outcome_at(bound_page(MAP_PRIVATE, program)));
+	EXPECT_EQ(NUMAPIN_UNBOUND, outcome_at(bound_page(MAP_SHARED, program)));
+}
+
+TEST(mappings_of_memory_with_a_name_are_bound)
+{
+	int memfd = memfd_create("file", 0), tmpfs = tmpfs_file();
+	int shmid = shmget(IPC_PRIVATE, PAGE, 0600);
+	void *segment = shmat(shmid, NULL, 0), *huge;
+
+	shmctl(shmid, IPC_RMID, NULL);
+	ASSERT_EQ(0, ftruncate(memfd, PAGE));
+	EXPECT_EQ(NUMAPIN_BOUND, outcome_at(bound_page(MAP_SHARED, memfd)));
+	EXPECT_EQ(NUMAPIN_BOUND, outcome_at(bound_page(MAP_PRIVATE, memfd)));
+	EXPECT_EQ(NUMAPIN_BOUND, outcome_at(bound_page(MAP_SHARED, tmpfs)));
+	EXPECT_EQ(NUMAPIN_BOUND, outcome_at(bound_page(MAP_SHARED | MAP_ANONYMOUS, -1)));
+	EXPECT_EQ(NUMAPIN_BOUND,
+		  outcome_at(bound_page(MAP_PRIVATE, open("/dev/zero", O_RDONLY))));
+	ASSERT_EQ(0, mbind(segment, PAGE, MPOL_BIND, &(unsigned long){ 2 }, 64, 0));
+	EXPECT_EQ(NUMAPIN_BOUND, outcome_at(segment));
+	/* Of hugetlb, without a page */
+	huge = mmap(NULL, HUGE_PAGE, PROT_READ,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0);
+	ASSERT_EQ(0, mbind(huge, HUGE_PAGE, MPOL_BIND, &(unsigned long){ 2 }, 64, 0));
+	EXPECT_EQ(NUMAPIN_BOUND, outcome_at(huge));
+}
+
+/* Ends the process that is looked at, and leaves it a zombie. */
+static int end_process(const struct numapin_mapping *mapping, void *arg)
+{
+	kill(*(pid_t *)arg, SIGKILL);
+	return waitid(P_PID, *(pid_t *)arg, NULL, WEXITED | WNOWAIT);
+}
+
+TEST(mappings_of_a_process_that_ends_meanwhile)
+{
+	pid_t pid;
+
+	/* For files under a policy are looked up, one after the other. */
+	ASSERT_EQ(0, set_mempolicy(MPOL_BIND, &(unsigned long){ 2 }, 64));
+	pid = fork();
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	EXPECT_ERRNO(ESRCH, numapin_mappings(pid, end_process, &pid));
+	waitpid(pid, NULL, 0);
 }
 
 TEST(mappings_of_another_user_are_denied)

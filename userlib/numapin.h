@@ -281,8 +281,12 @@ struct numapin_node_bytes {
  * @page_bytes: The size of its pages, as the kernel counts them: 4096 for those
  *              that are mapped as huge pages too, but hugetlb's
  * @outcome: NUMAPIN_PINNED of a node device's, by its name; NUMAPIN_BOUND where
- *           its policy is to bind; else NUMAPIN_UNBOUND
- * @policy: Its policy in the kernel's words, as "bind:1"
+ *           its policy is to bind, and places its pages: anonymous memory, shared
+ *           memory, and files of a tmpfs that the process has mounted or of hugetlb;
+ *           else NUMAPIN_UNBOUND, as other files, shared or private, whose pages are
+ *           in the page cache wherever they were first read to
+ * @policy: Its policy in the kernel's words, as "bind:1"; of files too, which may
+ *          not heed it
  * @name: The file that is mapped, or "heap", "stack"; "" for none
  * @nodes: Where those of its pages are that are there
  * @count: The length of @nodes
@@ -313,13 +317,14 @@ typedef int numapin_mapping_handler(const struct numapin_mapping *mapping, void 
  * @handler: Called for each of its mappings, by address
  * @arg: What to give it
  *
- * Of /proc/PID/numa_maps and maps, with names as they are written there: of a
- * process that goes on meanwhile, mappings that came or went may be missing. Since
+ * Of /proc/PID/numa_maps, maps and mountinfo, with names as they are written there:
+ * of a process that goes on meanwhile, mappings that came or went may be missing. Since
  * version 0.2.
  *
  * Return: 0, or what @handler returned to end it; or -1 and errno:
  *  EINVAL: @pid is negative.
  *  ENOENT: there is no such process, or the system does not tell of nodes.
+ *  ESRCH, ENOENT: the process has ended meanwhile.
  *  EACCES: the process is another user's, or else one that this one may not trace.
  *  EMFILE, ENFILE, ENOMEM: as open(2).
  *  ENOSYS: the system has no such thing.

@@ -89,40 +89,15 @@ static unsigned long long huge_bytes(const struct verification *verification, co
 	return huge ? huge->bytes : 0;
 }
 
-/*
- * Whether pages come from the page cache, where they are since the file was first
- * read, by whomever: a process's policy is not asked. Memory that has a name like a
- * file is not there.
- */
-static bool is_page_cache(const struct numapin_mapping *mapping)
-{
-	static const char *const memory[] = {
-		"/memfd:", "/SYSV", "/dev/zero", "/dev/shm/", "/anon_hugepage",
-	};
-
-	if (mapping->name[0] != '/' || mapping->page_bytes > 4096)
-		return false;
-	for (size_t i = 0; i < sizeof(memory) / sizeof(memory[0]); i++)
-		if (!strncmp(mapping->name, memory[i], strlen(memory[i])))
-			return false;
-	return true;
-}
-
-static int outcome_of(const struct numapin_mapping *mapping)
-{
-	return is_page_cache(mapping) && mapping->outcome == NUMAPIN_BOUND ? NUMAPIN_UNBOUND :
-									     mapping->outcome;
-}
-
 /* The nodes where a mapping claims to be, as a list; "": none. */
 static void claim_of(const struct numapin_mapping *mapping, char *list, size_t size)
 {
 	const char *nodes = strchr(mapping->policy, ':');
 
 	*list = '\0';
-	if (outcome_of(mapping) == NUMAPIN_PINNED)
+	if (mapping->outcome == NUMAPIN_PINNED)
 		snprintf(list, size, "%d", node_of_device(mapping->name));
-	else if (outcome_of(mapping) == NUMAPIN_BOUND && nodes)
+	else if (mapping->outcome == NUMAPIN_BOUND && nodes)
 		snprintf(list, size, "%s", nodes + 1);
 }
 
@@ -145,7 +120,7 @@ static void print_row(struct verification *verification, const struct numapin_ma
 	fprintf(rows, "%" PRIxPTR "\t%s\t%s\t%s\t%s\t%s\t", (uintptr_t)mapping->addr,
 		SIZE_TEXT(mapping->bytes), SIZE_TEXT(mapping->page_bytes),
 		SIZE_TEXT(huge_bytes(verification, mapping->addr)),
-		numapin_outcome_name(outcome_of(mapping)), *claim ? claim : "-");
+		numapin_outcome_name(mapping->outcome), *claim ? claim : "-");
 	for (size_t i = 0; i < mapping->count; i++)
 		fprintf(rows, "%s%d:%s", i ? " " : "", mapping->nodes[i].node,
 			SIZE_TEXT(mapping->nodes[i].bytes));
@@ -165,7 +140,7 @@ static void print_object(struct verification *verification, const struct numapin
 	json_bytes(json, "bytes", mapping->bytes);
 	json_bytes(json, "page_bytes", mapping->page_bytes);
 	json_bytes(json, "huge_bytes", huge_bytes(verification, mapping->addr));
-	json_string(json, "outcome", numapin_outcome_name(outcome_of(mapping)));
+	json_string(json, "outcome", numapin_outcome_name(mapping->outcome));
 	json_string(json, "policy", mapping->policy);
 	json_string(json, "claim", claim);
 	json_open(json, "nodes", '[');

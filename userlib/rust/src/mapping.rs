@@ -18,7 +18,8 @@ pub struct Mapping {
     /// The size of its pages as the kernel counts them: 4096 for those that are mapped as huge
     /// pages too, but hugetlb's.
     pub page_bytes: usize,
-    /// Pinned of a node device's, by its name; bound where its policy is to bind; else unbound.
+    /// Pinned of a node device's, by its name; bound where its policy is to bind and places its
+    /// pages; else unbound, as files are that are in the page cache.
     pub outcome: Outcome,
     /// Its policy in the kernel's words, as `bind:1`.
     pub policy: String,
@@ -64,9 +65,9 @@ unsafe extern "C" fn collect(mapping: *const ffi::Mapping, arg: *mut c_void) -> 
 ///
 /// # Errors
 ///
-/// EINVAL or ENOENT where there is no such process; ENOENT where the system does not tell of nodes;
-/// EACCES where the process is another user's; ENOSYS where the system has no such thing;
-/// EMFILE, ENFILE and ENOMEM as `open(2)`.
+/// EINVAL or ENOENT where there is no such process; ESRCH or ENOENT where it has ended meanwhile;
+/// ENOENT where the system does not tell of nodes; EACCES where the process is another user's;
+/// ENOSYS where the system has no such thing; EMFILE, ENFILE and ENOMEM as `open(2)`.
 pub fn mappings(pid: u32) -> Result<Vec<Mapping>, NumaError> {
     let mut mappings = Vec::<Mapping>::new();
     let arg = &mut mappings as *mut Vec<Mapping>;
