@@ -427,7 +427,8 @@ int numapin_nearest_node(int from, size_t size);
  *
  * Since version 0.2.
  *
- * Return: "PINNED", "BOUND" or "UNBOUND"; "?" for anything else.
+ * Return: "PINNED", "BOUND" or "UNBOUND"; "?" for anything else. Valid for good, and
+ * not to be freed.
  */
 const char *numapin_outcome_name(int outcome);
 
@@ -437,7 +438,8 @@ const char *numapin_outcome_name(int outcome);
  *
  * Since version 0.2.
  *
- * Return: as "NODE_FULL"; "?" for a number that is no reason.
+ * Return: as "NODE_FULL"; "?" for a number that is no reason. Valid for good, and not
+ * to be freed.
  */
 const char *numapin_reason_name(int reason);
 
