@@ -698,6 +698,7 @@ TEST(bad_arguments)
 		{ 1, 1u << 31, 0, EINVAL, "unknown flag" },
 		{ 1, 0, PAGE - 1, ENOMEM, "left of its limit of 4095" },
 		{ 99, NUMAPIN_STRICT, 0, ENODEV, "does not exist" },
+		{ 99, NUMAPIN_REGION, 0, ENODEV, "no numapin device" },
 	};
 	struct numapin_heap *heap;
 	char *addr;

@@ -54,7 +54,7 @@ struct numapin_heap_stats {
  * numapin_heap_create - a heap on a NUMA node
  * @node: The node, from 0
  * @flags: Of enum numapin_flags, for all its regions: NUMAPIN_STRICT,
- *         NUMAPIN_NO_HUGE, NUMAPIN_RESERVE
+ *         NUMAPIN_NO_HUGE, NUMAPIN_RESERVE, NUMAPIN_REGION
  * @limit: The most bytes of regions that it may have; 0: no limit of its own
  *
  * It has a first region when this returns: of 2 MiB and a page, or where that is not to
