@@ -157,7 +157,8 @@ help:
 	@echo "make selftests        the tests, as a kselftest tree in build/kselftest"
 	@echo "make sanitized        the library and its tests with sanitizers, in build/asan and build/tsan"
 	@echo "make examples         build/take-away"
-	@echo "make install          the library, the headers and the man pages, to DESTDIR and PREFIX ($(PREFIX))"
+	@echo "make install          the library, what builds on it (PARTS), the headers and the man pages,"
+	@echo "                      to DESTDIR and PREFIX ($(PREFIX))"
 	@echo "make modules_install  the module, for KDIR's kernel (INSTALL_MOD_PATH)"
 	@echo "make clean            removes build/"
 	@echo
