@@ -72,6 +72,7 @@ fn flags_that_make_no_sense_are_refused() {
     assert_eq!(Reason::NoHugePromise, refused(Flags::HUGE).reason());
     assert_eq!(Reason::NoReserve, refused(Flags::RESERVE).reason());
     assert_eq!(EOPNOTSUPP, refused(Flags::RESERVE).errno());
+    assert_eq!(Reason::Forced, refused(Flags::REGION).reason());
     assert!(refused(both).to_string().contains("exclude each other"));
     assert_eq!(EINVAL, probe(some_node(), both).unwrap_err().errno());
 }
