@@ -72,17 +72,15 @@ int numapin_refuse(struct numapin_request *req, int error,
 
 /**
  * numapin_count_refusal - let it be seen that a request failed
- * @region: Of which region
  * @req: The request
  * @error: The errno, negative
  */
-void numapin_count_refusal(const struct numapin_region *region,
-			   const struct numapin_request *req, int error)
+void numapin_count_refusal(const struct numapin_request *req, int error)
 {
 	if (req->cause == NUMAPIN_CAUSE_NONE)
 		return;
-	atomic_long_inc(&region->node->failures[req->cause]);
-	trace_numapin_refuse(region, req, error);
+	atomic_long_inc(&req->node->failures[req->cause]);
+	trace_numapin_refuse(req, error);
 }
 
 /* Whether the caller may have memory of the node, and the node has any. */
@@ -100,26 +98,22 @@ static int check_node(int nid, struct numapin_request *req)
 
 /**
  * numapin_request_check - what can be said before any memory is touched
- * @nid: The node
- * @req: What is asked of it; says on failure what the cause was
+ * @req: What is asked; says on failure what the cause was
+ * @nr_pages: How much of it is asked of the request's node, in pages of PAGE_SIZE
  *
  * Return: 0, or an errno as documented for struct numapin_alloc.
  */
-int numapin_request_check(int nid, struct numapin_request *req)
+int numapin_request_check(struct numapin_request *req, unsigned long nr_pages)
 {
+	const int nid = req->node->nid;
 	u64 all;
 	int rc;
 
-	if (!req->length)
-		return -EINVAL;
-	if ((req->flags & NUMAPIN_ALLOC_HUGE) &&
-	    !IS_ALIGNED(req->length, HPAGE_PMD_SIZE))
-		return -EINVAL;
 	rc = check_node(nid, req);
 	if (rc)
 		return rc;
 	all = node_bytes(nid, zone_usable);
-	if (req->length > all)
+	if (nr_pages > all >> PAGE_SHIFT)
 		return numapin_refuse(req, -ENOMEM, NUMAPIN_CAUSE_TOO_LARGE,
 				      all);
 	return 0;
@@ -235,19 +229,18 @@ struct folio *numapin_folio_alloc_readily(struct numapin_node *node,
 
 /**
  * numapin_folio_alloc - a folio on a node
- * @node: The node
+ * @req: The node; says on failure what the cause was
  * @order: Its order
  * @gfp: __GFP_ZERO where it is to be zeroed; __GFP_ACCOUNT where it is for a
  *       region: from the node's pool, or charged to the caller's memory cgroup
  * @held: Bytes of the node that the caller will free if this fails
- * @req: Says on failure what the cause was
  *
- * Return: the folio, which is known to be on @node; or an ERR_PTR.
+ * Return: the folio, which is known to be on the node; or an ERR_PTR.
  */
-struct folio *numapin_folio_alloc(struct numapin_node *node, unsigned int order,
-				  gfp_t gfp, u64 held,
-				  struct numapin_request *req)
+struct folio *numapin_folio_alloc(struct numapin_request *req,
+				  unsigned int order, gfp_t gfp, u64 held)
 {
+	struct numapin_node *node = req->node;
 	struct folio *folio = try_pool(node, order, gfp);
 	int tries, rc;
 

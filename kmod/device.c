@@ -77,6 +77,20 @@ static int numapin_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static void show_lanes(struct seq_file *seq,
+		       const struct numapin_region *region)
+{
+	const struct numapin_lane *lane = region->lanes;
+	unsigned int i;
+
+	if (!numapin_region_striped(region))
+		return;
+	for (i = 0; i < region->nr_lanes; i++, lane++)
+		seq_printf(seq, "numapin-stripe:\t%d %u %llu\n",
+			   lane->node->nid, lane->weight,
+			   (u64)lane->nr_pages << PAGE_SHIFT);
+}
+
 static void numapin_show_fdinfo(struct seq_file *seq, struct file *file)
 {
 	struct numapin_region *region = file->private_data;
@@ -91,6 +105,7 @@ static void numapin_show_fdinfo(struct seq_file *seq, struct file *file)
 		   numapin_region_bytes(region));
 	seq_printf(seq, "numapin-huge-pages:\t%lu\n", region->nr_huge);
 	seq_printf(seq, "numapin-small-pages:\t%lu\n", region->nr_small);
+	show_lanes(seq, region);
 }
 
 static const struct file_operations numapin_fops = {
@@ -104,6 +119,19 @@ static const struct file_operations numapin_fops = {
 	.llseek			= noop_llseek,
 	.show_fdinfo		= numapin_show_fdinfo,
 };
+
+/**
+ * numapin_file_node - the node of a device that a file is of
+ * @file: Any file
+ *
+ * Return: the node; or NULL where it is no node device's.
+ */
+struct numapin_node *numapin_file_node(const struct file *file)
+{
+	struct numapin_region *region = file->private_data;
+
+	return file->f_op == &numapin_fops ? region->node : NULL;
+}
 
 static char *numapin_devnode(NUMAPIN_DEVNODE_CONST struct device *dev,
 			     umode_t *mode)

@@ -19,7 +19,6 @@
 
 /**
  * numapin_folio_poisoned - has the hardware failed anywhere in a folio?
- * @node: Its node
  * @folio: The folio
  *
  * No flag of the folio tells: memory_failure() sets none where it cannot handle
@@ -28,12 +27,11 @@
  *
  * Return: true where it has.
  */
-bool numapin_folio_poisoned(const struct numapin_node *node,
-			    struct folio *folio)
+bool numapin_folio_poisoned(struct folio *folio)
 {
 	long i;
 
-	if (!numapin_node_may_be_poisoned(node->nid))
+	if (!numapin_node_may_be_poisoned(folio_nid(folio)))
 		return false;
 	for (i = 0; i < folio_nr_pages(folio); i++)
 		if (PageHWPoison(folio_page(folio, i)))
@@ -55,7 +53,7 @@ bool numapin_folio_poisoned(const struct numapin_node *node,
  */
 bool numapin_folio_quarantine(struct numapin_node *node, struct folio *folio)
 {
-	if (likely(!numapin_folio_poisoned(node, folio)))
+	if (likely(!numapin_folio_poisoned(folio)))
 		return false;
 	numapin_pool_forget(node, folio);
 	atomic_long_add(folio_nr_pages(folio), &node->poisoned_pages);

@@ -2,20 +2,24 @@
 /*
  * The ioctls of a node device. The uAPI header has their contract.
  */
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "numapin.h"
 
 /* As for 32-bit programs, so that they need no translation. */
 static_assert(sizeof(struct numapin_info) == 48);
-static_assert(sizeof(struct numapin_alloc) == 48);
+static_assert(sizeof(struct numapin_alloc) == 64);
 static_assert(sizeof(struct numapin_locate) == 32);
+static_assert(sizeof(struct numapin_stripe) == 8);
 static_assert(offsetof(struct numapin_info, out_page_sizes) == 24);
 static_assert(offsetof(struct numapin_alloc, length) == 8);
 static_assert(offsetof(struct numapin_alloc, out_cause) == 40);
+static_assert(offsetof(struct numapin_alloc, stripes) == 48);
 static_assert(offsetof(struct numapin_locate, addr) == 8);
 
 /**
@@ -23,9 +27,10 @@ static_assert(offsetof(struct numapin_locate, addr) == 8);
  * @file: The node device's file
  * @user: The caller's struct
  * @user_size: Its size
- * @info: The kernel's copy, for INFO
- * @alloc: For ALLOC
- * @locate: For LOCATE
+ * @arg: The kernel's copy
+ * @arg.info: For INFO
+ * @arg.alloc: For ALLOC
+ * @arg.locate: For LOCATE
  */
 struct numapin_call {
 	struct file *file;
@@ -35,7 +40,7 @@ struct numapin_call {
 		struct numapin_info info;
 		struct numapin_alloc alloc;
 		struct numapin_locate locate;
-	};
+	} arg;
 };
 
 /* Writes the reply: as much of the struct as the caller knows of. */
@@ -43,13 +48,13 @@ static int respond(struct numapin_call *call, size_t size)
 {
 	size_t n = min_t(size_t, size, call->user_size);
 
-	return copy_to_user(call->user, &call->info, n) ? -EFAULT : 0;
+	return copy_to_user(call->user, &call->arg, n) ? -EFAULT : 0;
 }
 
 static int ioctl_info(struct numapin_call *call)
 {
 	struct numapin_region *region = call->file->private_data;
-	struct numapin_info *info = &call->info;
+	struct numapin_info *info = &call->arg.info;
 
 	if (info->flags)
 		return -EINVAL;
@@ -72,12 +77,13 @@ static int ioctl_info(struct numapin_call *call)
 static int respond_refusal(struct numapin_call *call, int error,
 			   const struct numapin_request *req)
 {
-	struct numapin_alloc *alloc = &call->alloc;
+	struct numapin_alloc *alloc = &call->arg.alloc;
 
 	alloc->out_length = 0;
 	alloc->out_huge_bytes = 0;
 	alloc->out_available = req->available;
 	alloc->out_cause = req->cause;
+	alloc->out_node = req->node->nid;
 	respond(call, sizeof(*alloc));
 	return error;
 }
@@ -93,29 +99,109 @@ static bool known_flags(u32 flags)
 	       (flags & NUMAPIN_ALLOC_PRIVATE);
 }
 
+/* Whether what ALLOC is told of stripes can be. */
+static bool known_stripes(const struct numapin_alloc *alloc)
+{
+	if (alloc->reserved)
+		return false;
+	if (!alloc->nr_stripes)
+		return true;
+	/* Pages of different sizes would have no order to be striped in. */
+	return alloc->nr_stripes <= NUMAPIN_MAX_STRIPES &&
+	       (alloc->flags & (NUMAPIN_ALLOC_HUGE | NUMAPIN_ALLOC_NO_HUGE));
+}
+
+/* The node that a descriptor gives the right to; or NULL. */
+static struct numapin_node *node_of_fd(int fd)
+{
+	struct numapin_node *node = NULL;
+	struct file *file = fget(fd);
+
+	if (!file)
+		return NULL;
+	if (file->f_mode & FMODE_WRITE)
+		node = numapin_file_node(file);
+	fput(file);
+	return node;
+}
+
+/* Whether one of the first of a request's lanes is a node's. */
+static bool has_node(const struct numapin_request *req, unsigned int nr,
+		     const struct numapin_node *node)
+{
+	while (nr--)
+		if (req->lanes[nr].node == node)
+			return true;
+	return false;
+}
+
+/* Makes a lane of each of the caller's stripes; the first is of req->node. */
+static int read_stripes(const struct numapin_alloc *alloc,
+			struct numapin_request *req)
+{
+	const struct numapin_stripe __user *user =
+		u64_to_user_ptr(alloc->stripes);
+	struct numapin_stripe stripe;
+	struct numapin_node *node;
+
+	req->lanes = kcalloc(alloc->nr_stripes, sizeof(*req->lanes),
+			     NUMAPIN_TABLE_GFP);
+	if (!req->lanes)
+		return numapin_refuse(req, -ENOMEM,
+				      NUMAPIN_CAUSE_BOOKKEEPING, 0);
+	for (; req->nr_lanes < alloc->nr_stripes; req->nr_lanes++) {
+		if (copy_from_user(&stripe, &user[req->nr_lanes],
+				   sizeof(stripe)))
+			return -EFAULT;
+		node = node_of_fd(stripe.fd);
+		if (!node)
+			return -EBADF;
+		if (!stripe.weight || has_node(req, req->nr_lanes, node))
+			return -EINVAL;
+		if (!req->nr_lanes && node != req->node)
+			return -EINVAL;
+		req->lanes[req->nr_lanes].node = node;
+		req->lanes[req->nr_lanes].weight = stripe.weight;
+	}
+	return 0;
+}
+
+/* Makes the region as it is asked for. */
+static int fill_region(struct numapin_call *call, struct numapin_request *req)
+{
+	int rc = 0;
+
+	if (!(call->file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (call->arg.alloc.nr_stripes)
+		rc = read_stripes(&call->arg.alloc, req);
+	if (!rc)
+		rc = numapin_region_fill(call->file->private_data, req);
+	kfree(req->lanes);
+	return rc;
+}
+
 static int ioctl_alloc(struct numapin_call *call)
 {
 	struct numapin_region *region = call->file->private_data;
-	struct numapin_alloc *alloc = &call->alloc;
+	struct numapin_alloc *alloc = &call->arg.alloc;
 	struct numapin_request req = {
 		.file = call->file,
+		.node = region->node,
 		.length = alloc->length,
 		.flags = alloc->flags,
 	};
 	int rc;
 
-	if (!known_flags(alloc->flags))
+	if (!known_flags(alloc->flags) || !known_stripes(alloc))
 		return -EINVAL;
-	alloc->out_node = region->node->nid;
-	if (!(call->file->f_mode & FMODE_WRITE))
-		return respond_refusal(call, -EBADF, &req);
-
-	rc = numapin_region_fill(region, &req);
-	if (rc == -EINVAL)
+	rc = fill_region(call, &req);
+	if (rc == -EINVAL || rc == -EFAULT)
 		return rc;
 	if (rc)
 		return respond_refusal(call, rc, &req);
 
+	alloc->out_node = region->node->nid;
 	alloc->out_length = numapin_region_bytes(region);
 	alloc->out_huge_bytes = numapin_region_huge_bytes(region);
 	alloc->out_available = 0;
@@ -133,7 +219,7 @@ static int ioctl_alloc(struct numapin_call *call)
 
 static int ioctl_locate(struct numapin_call *call)
 {
-	struct numapin_locate *locate = &call->locate;
+	struct numapin_locate *locate = &call->arg.locate;
 	s32 __user *user = u64_to_user_ptr(locate->nodes);
 	s32 nodes[LOCATE_BATCH];
 	unsigned int n;
@@ -225,7 +311,7 @@ long numapin_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -EINVAL;
 	if (call.user_size > SZ_4K)
 		return -E2BIG;
-	rc = copy_struct_from_user(&call.info, op->size, call.user,
+	rc = copy_struct_from_user(&call.arg, op->size, call.user,
 				   call.user_size);
 	if (rc)
 		return rc;

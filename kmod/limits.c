@@ -51,9 +51,9 @@ static int charge_user(unsigned long nr_pages, struct numapin_request *req,
 	return 0;
 }
 
-static int charge_node(struct numapin_node *node, unsigned long nr_pages,
-		       struct numapin_request *req)
+static int charge_node(unsigned long nr_pages, struct numapin_request *req)
 {
+	struct numapin_node *node = req->node;
 	unsigned long left;
 
 	if (!charge(&node->pages, nr_pages, READ_ONCE(node->max_pages), &left))
@@ -64,25 +64,24 @@ static int charge_node(struct numapin_node *node, unsigned long nr_pages,
 
 /**
  * numapin_charge - count pages against limits, before they are allocated
- * @node: Their node
+ * @req: Who asks, of which node; says on failure which limit it was
  * @nr_pages: How many, in pages of PAGE_SIZE
- * @req: Who asks; says on failure which limit it was
  * @user: Whose RLIMIT_MEMLOCK they then count against, with a reference; NULL:
  *        nobody's
  *
  * Return: 0, or an errno, and then nothing is counted.
  */
-int numapin_charge(struct numapin_node *node, unsigned long nr_pages,
-		   struct numapin_request *req, struct user_struct **user)
+int numapin_charge(struct numapin_request *req, unsigned long nr_pages,
+		   struct user_struct **user)
 {
 	int rc;
 
-	rc = charge_node(node, nr_pages, req);
+	rc = charge_node(nr_pages, req);
 	if (rc)
 		return rc;
 	rc = charge_user(nr_pages, req, user);
 	if (rc)
-		atomic_long_sub(nr_pages, &node->pages);
+		atomic_long_sub(nr_pages, &req->node->pages);
 	return rc;
 }
 

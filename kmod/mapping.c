@@ -30,7 +30,7 @@ static vm_fault_t numapin_fault(struct vm_fault *vmf)
 	if (!folio)
 		return VM_FAULT_SIGBUS;
 	trace_numapin_fault(view->region, vmf);
-	if (unlikely(numapin_folio_poisoned(view->region->node, folio)))
+	if (unlikely(numapin_folio_poisoned(folio)))
 		return VM_FAULT_HWPOISON;
 	folio_get(folio);
 	vmf->page = folio_page(folio, vmf->pgoff - folio->index);
@@ -53,7 +53,7 @@ static vm_fault_t numapin_huge_fault(struct vm_fault *vmf, unsigned int order)
 	if (start < vma->vm_start || vma->vm_end - start < HPAGE_PMD_SIZE ||
 	    linear_page_index(vma, start) != folio->index)
 		return VM_FAULT_FALLBACK;
-	if (unlikely(numapin_folio_poisoned(view->region->node, folio)))
+	if (unlikely(numapin_folio_poisoned(folio)))
 		return VM_FAULT_HWPOISON;
 	trace_numapin_fault(view->region, vmf);
 	return vmf_insert_folio_pmd(vmf, folio, vmf->flags & FAULT_FLAG_WRITE);
@@ -85,7 +85,7 @@ static vm_fault_t numapin_protected_fault(struct vm_fault *vmf)
 					vmf->vma->vm_file);
 	if (IS_ERR(folio))
 		return fault_error(PTR_ERR(folio));
-	if (unlikely(numapin_folio_poisoned(view->region->node, folio))) {
+	if (unlikely(numapin_folio_poisoned(folio))) {
 		folio_unlock(folio);
 		folio_put(folio);
 		return VM_FAULT_HWPOISON;
@@ -129,7 +129,8 @@ static struct mempolicy *numapin_get_policy(NUMAPIN_GET_POLICY_PARAMS)
 {
 	struct numapin_region *region = vma->vm_file->private_data;
 
-	return &region->node->policy;
+	/* No policy is what a striped one's pages follow. */
+	return numapin_region_striped(region) ? NULL : &region->node->policy;
 }
 
 static void numapin_private_open(struct vm_area_struct *vma);
@@ -314,6 +315,7 @@ static int fill_and_map(struct file *file, struct vm_area_struct *vma)
 	struct numapin_region *region = file->private_data;
 	struct numapin_request req = {
 		.file = file,
+		.node = region->node,
 		.length = vma->vm_end - vma->vm_start,
 	};
 	int rc;

@@ -220,3 +220,14 @@ struct numapin_node *numapin_node_find(int nid)
 
 	return node && node_state(nid, N_MEMORY) ? node : NULL;
 }
+
+/**
+ * numapin_node_of - the node of a folio that a region has, or the pool
+ * @folio: The folio
+ *
+ * Return: the node.
+ */
+struct numapin_node *numapin_node_of(const struct folio *folio)
+{
+	return READ_ONCE(nodes[folio_nid(folio)]);
+}

@@ -7,6 +7,7 @@
  *   sysfs.c	what a node device shows and lets root set
  *   ioctl.c	the ioctls of a node device
  *   region.c	pages of a region: all of them or none
+ *   lanes.c	which of them are on which node
  *   view.c	what an address space sees of a region; its copies after fork()
  *   alloc.c	a folio on a node, or the reason why there is none
  *   crew.c	many of them at once, on several CPUs
@@ -207,21 +208,45 @@ struct numapin_share {
 };
 
 /**
+ * struct numapin_lane - what a region has of one node
+ * @node: The node, which no other lane of the region has
+ * @weight: How many of its units are in a row, each turn
+ * @user: Whose RLIMIT_MEMLOCK its pages count against, with a reference; NULL:
+ *        nobody's. Of a private region each folio has its own instead.
+ * @nr_pages: How many it is to have, in pages of PAGE_SIZE
+ * @nr_huge: How many huge pages it has
+ * @nr_small: How many pages of PAGE_SIZE it has beside
+ * @nr_lingering: As the region ends: how many of @nr_pages linger with the node
+ *
+ * A unit is a huge page where the region is of those, else a page of PAGE_SIZE.
+ */
+struct numapin_lane {
+	struct numapin_node *node;
+	u32 weight;
+	struct user_struct *user;
+	unsigned long nr_pages;
+	unsigned long nr_huge;
+	unsigned long nr_small;
+	unsigned long nr_lingering;
+};
+
+/**
  * struct numapin_region - what an open file of a node device holds
- * @node: The node of its pages
+ * @node: The node of its device
  * @inode: Its own, unlike the device's: the file's f_mapping belongs to it, and
  *         its size is the region's, without which the core maps no PMDs
  * @state: enum numapin_region_state
  * @id: What it goes by in fdinfo and tracepoints: no other of its node has the
  *      same, ever
- * @user: Whose RLIMIT_MEMLOCK its pages count against, with a reference; NULL:
- *        nobody's. Of a private region each folio has its own instead.
  * @nr_pages: Its length, in pages of PAGE_SIZE
  * @flags: enum numapin_alloc_flags that it was made with
  * @nr_huge: How many huge pages it has: they come first, and a page of PAGE_SIZE
  *           never precedes one
  * @nr_small: How many pages come after them
- * @nr_lingering: As it ends: how many of @nr_pages linger with the node
+ * @lanes: Whose they are; several where it is striped, and then it has only
+ *         huge pages or only others
+ * @nr_lanes: How many
+ * @lane: The one of a region that is not striped
  * @first: Its pages as they were made, as everybody sees them; if it is private,
  *         as the first address space does that maps it
  * @views_lock: Guards @views
@@ -242,12 +267,13 @@ struct numapin_region {
 	struct inode *inode;
 	u64 id;
 	atomic_t state;
-	struct user_struct *user;
 	u32 flags;
 	unsigned long nr_pages;
 	unsigned long nr_huge;
 	unsigned long nr_small;
-	unsigned long nr_lingering;
+	struct numapin_lane *lanes;
+	unsigned int nr_lanes;
+	struct numapin_lane lane;
 	struct numapin_view first;
 	struct mutex views_lock;	/* guards views */
 	struct list_head views;
@@ -256,15 +282,21 @@ struct numapin_region {
 /**
  * struct numapin_request - what is asked of a region, and why it was refused
  * @file: The region's file
+ * @node: The node that is being asked, and on failure the one that refused
  * @length: Bytes; rounded up to whole pages
  * @flags: enum numapin_alloc_flags
+ * @lanes: Of a striped region: of which nodes, and their weights; for kfree()
+ * @nr_lanes: How many
  * @cause: On failure enum numapin_cause
  * @available: On failure as out_available of struct numapin_alloc
  */
 struct numapin_request {
 	struct file *file;
+	struct numapin_node *node;
 	u64 length;
 	u32 flags;
+	struct numapin_lane *lanes;
+	unsigned int nr_lanes;
 	enum numapin_cause cause;
 	u64 available;
 };
@@ -313,8 +345,17 @@ static inline bool numapin_region_private(const struct numapin_region *region)
 	return region->flags & NUMAPIN_ALLOC_PRIVATE;
 }
 
+static inline bool numapin_region_striped(const struct numapin_region *region)
+{
+	return region->nr_lanes > 1;
+}
+
+/* device.c */
+struct numapin_node *numapin_file_node(const struct file *file);
+
 /* node.c */
 struct numapin_node *numapin_node_find(int nid);
+struct numapin_node *numapin_node_of(const struct folio *folio);
 int numapin_nodes_init(struct class *class, dev_t devt);
 void numapin_nodes_update(void);
 void numapin_nodes_exit(void);
@@ -323,20 +364,18 @@ void numapin_nodes_exit(void);
 extern const struct attribute_group *numapin_groups[];
 
 /* limits.c */
-int numapin_charge(struct numapin_node *node, unsigned long nr_pages,
-		   struct numapin_request *req, struct user_struct **user);
+int numapin_charge(struct numapin_request *req, unsigned long nr_pages,
+		   struct user_struct **user);
 void numapin_uncharge(struct numapin_node *node, struct user_struct *user,
 		      unsigned long nr_pages);
 
 /* alloc.c */
 int numapin_refuse(struct numapin_request *req, int error,
 		   enum numapin_cause cause, u64 available);
-void numapin_count_refusal(const struct numapin_region *region,
-			   const struct numapin_request *req, int error);
-int numapin_request_check(int nid, struct numapin_request *req);
-struct folio *numapin_folio_alloc(struct numapin_node *node, unsigned int order,
-				  gfp_t gfp, u64 held,
-				  struct numapin_request *req);
+void numapin_count_refusal(const struct numapin_request *req, int error);
+int numapin_request_check(struct numapin_request *req, unsigned long nr_pages);
+struct folio *numapin_folio_alloc(struct numapin_request *req,
+				  unsigned int order, gfp_t gfp, u64 held);
 struct folio *numapin_folio_alloc_readily(struct numapin_node *node,
 					  unsigned int order, gfp_t gfp);
 void *numapin_table_alloc(unsigned long nr, struct numapin_request *req);
@@ -362,8 +401,7 @@ int numapin_pools_init(void);
 void numapin_pools_exit(void);
 
 /* folio.c */
-bool numapin_folio_poisoned(const struct numapin_node *node,
-			    struct folio *folio);
+bool numapin_folio_poisoned(struct folio *folio);
 bool numapin_folio_quarantine(struct numapin_node *node, struct folio *folio);
 void numapin_folio_free(struct numapin_node *node, struct folio *folio);
 enum numapin_fate numapin_folio_retire(struct numapin_node *node,
@@ -388,6 +426,16 @@ void numapin_region_abandon(struct numapin_region *region);
 bool numapin_region_ready(const struct numapin_region *region);
 u64 numapin_region_bytes(const struct numapin_region *region);
 u64 numapin_region_huge_bytes(const struct numapin_region *region);
+
+/* lanes.c */
+void numapin_lanes_take(struct numapin_region *region,
+			struct numapin_request *req);
+void numapin_lanes_drop(struct numapin_region *region);
+void numapin_lanes_divide(struct numapin_region *region, unsigned int order);
+struct numapin_lane *numapin_lanes_find(struct numapin_region *region,
+					const struct folio *folio);
+int numapin_lanes_interleave(struct numapin_region *region,
+			     struct numapin_request *req);
 
 /* view.c */
 struct folio *numapin_view_folio(const struct numapin_view *view,

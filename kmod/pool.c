@@ -399,7 +399,7 @@ static void add_zeroed(struct numapin_pool *pool, struct folio *folio)
 static int alloc_folios(struct numapin_node *node, struct folio **folios,
 			unsigned long nr)
 {
-	struct numapin_request req = { };
+	struct numapin_request req = { .node = node };
 	struct folio *folio;
 	unsigned long i;
 	int rc;
@@ -410,8 +410,8 @@ static int alloc_folios(struct numapin_node *node, struct folio **folios,
 		rc = -EINTR;
 		if (signal_pending(current))
 			goto err;
-		folio = numapin_folio_alloc(node, HPAGE_PMD_ORDER, __GFP_ZERO,
-					    0, &req);
+		folio = numapin_folio_alloc(&req, HPAGE_PMD_ORDER, __GFP_ZERO,
+					    0);
 		rc = PTR_ERR_OR_ZERO(folio);
 		if (rc)
 			goto err;
@@ -430,7 +430,7 @@ err:
 static int grow(struct numapin_node *node, unsigned long size)
 {
 	struct numapin_pool *pool = &node->pool;
-	struct numapin_request req = { .length = (u64)size * HPAGE_PMD_SIZE };
+	struct numapin_request req = { .node = node };
 	struct folio **folios;
 	unsigned long i, nr;
 	int rc;
@@ -440,7 +440,7 @@ static int grow(struct numapin_node *node, unsigned long size)
 	spin_unlock(&pool->lock);
 	if (!nr)
 		return 0;
-	rc = numapin_request_check(node->nid, &req);
+	rc = numapin_request_check(&req, size << HPAGE_PMD_ORDER);
 	if (rc)
 		return rc;
 	rc = start_zeroing(node);

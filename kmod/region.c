@@ -37,40 +37,75 @@ void numapin_region_init(struct numapin_region *region,
 }
 
 /* Puts a page after those that the region has. */
-static void add_huge(struct numapin_region *region, struct folio *folio)
+static void add_huge(struct numapin_region *region, struct numapin_lane *lane,
+		     struct folio *folio)
 {
 	/* Stale after allocation, and the core maps a PMD by it. */
 	folio->index = numapin_first_small(region);
 	region->first.huge[region->nr_huge++] = folio;
+	lane->nr_huge++;
 }
 
-static void add_small(struct numapin_region *region, struct folio *folio)
+static void add_small(struct numapin_region *region, struct numapin_lane *lane,
+		      struct folio *folio)
 {
 	folio->index = numapin_first_small(region) + region->nr_small;
 	region->first.small[region->nr_small++] = &folio->page;
+	lane->nr_small++;
 }
 
-/* Bytes of the pages that the region has so far. */
-static u64 held(const struct numapin_region *region)
+static unsigned long huge_pages(const struct numapin_lane *lane)
 {
-	return (u64)(numapin_first_small(region) + region->nr_small)
-	       << PAGE_SHIFT;
+	return lane->nr_huge << HPAGE_PMD_ORDER;
+}
+
+/* Bytes of the node that the region has so far. */
+static u64 held(const struct numapin_lane *lane)
+{
+	return (u64)(huge_pages(lane) + lane->nr_small) << PAGE_SHIFT;
 }
 
 /* What is to be had without reclaim, of the pool or by a crew. */
 static void alloc_huge_readily(struct numapin_region *region,
-			       unsigned long wanted)
+			       struct numapin_lane *lane, unsigned long wanted)
 {
-	struct folio **huge = region->first.huge;
+	struct folio **huge = &region->first.huge[region->nr_huge];
 	struct folio *folio;
 	unsigned long nr = 0, i;
 
-	while (nr < wanted && (folio = numapin_pool_take_zeroed(region->node)))
+	while (nr < wanted && (folio = numapin_pool_take_zeroed(lane->node)))
 		huge[nr++] = folio;
-	nr += numapin_crew_alloc(region->node, HPAGE_PMD_ORDER, REGION_GFP,
+	nr += numapin_crew_alloc(lane->node, HPAGE_PMD_ORDER, REGION_GFP,
 				 (void **)&huge[nr], wanted - nr);
 	for (i = 0; i < nr; i++)
-		add_huge(region, huge[i]);
+		add_huge(region, lane, huge[i]);
+}
+
+/* Huge pages of a node, for as long as they can be had. */
+static int fill_lane_huge(struct numapin_region *region,
+			  struct numapin_lane *lane,
+			  struct numapin_request *req)
+{
+	unsigned long wanted = lane->nr_pages >> HPAGE_PMD_ORDER;
+	struct folio *folio;
+
+	req->node = lane->node;
+	alloc_huge_readily(region, lane, wanted);
+	while (lane->nr_huge < wanted) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		folio = numapin_folio_alloc(req, HPAGE_PMD_ORDER, REGION_GFP,
+					    held(lane));
+		/* The rest of it in small pages? */
+		if (folio == ERR_PTR(-ENOMEM) &&
+		    !(req->flags & NUMAPIN_ALLOC_HUGE))
+			return numapin_refuse(req, 0, NUMAPIN_CAUSE_NONE, 0);
+		if (IS_ERR(folio))
+			return PTR_ERR(folio);
+		add_huge(region, lane, folio);
+		cond_resched();
+	}
+	return 0;
 }
 
 /* Huge pages from the start of the region, for as long as they can be had. */
@@ -78,27 +113,44 @@ static int fill_huge(struct numapin_region *region,
 		     struct numapin_request *req)
 {
 	unsigned long wanted = region->nr_pages >> HPAGE_PMD_ORDER;
-	struct folio *folio;
+	unsigned int i;
+	int rc;
 
 	if (!wanted || (req->flags & NUMAPIN_ALLOC_NO_HUGE))
 		return 0;
 	region->first.huge = numapin_table_alloc(wanted, req);
 	if (!region->first.huge)
 		return -ENOMEM;
+	for (i = 0; i < region->nr_lanes; i++) {
+		rc = fill_lane_huge(region, &region->lanes[i], req);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
 
-	alloc_huge_readily(region, wanted);
-	while (region->nr_huge < wanted) {
+/* Pages of PAGE_SIZE of a node, for what it has no huge ones. */
+static int fill_lane_small(struct numapin_region *region,
+			   struct numapin_lane *lane,
+			   struct numapin_request *req)
+{
+	unsigned long wanted = lane->nr_pages - huge_pages(lane);
+	struct page **small = &region->first.small[region->nr_small];
+	struct folio *folio;
+	unsigned long nr, i;
+
+	req->node = lane->node;
+	nr = numapin_crew_alloc(lane->node, 0, REGION_GFP, (void **)small,
+				wanted);
+	for (i = 0; i < nr; i++)
+		add_small(region, lane, page_folio(small[i]));
+	while (lane->nr_small < wanted) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		folio = numapin_folio_alloc(region->node, HPAGE_PMD_ORDER,
-					    REGION_GFP, held(region), req);
-		/* The rest of it in small pages? */
-		if (folio == ERR_PTR(-ENOMEM) &&
-		    !(req->flags & NUMAPIN_ALLOC_HUGE))
-			return numapin_refuse(req, 0, NUMAPIN_CAUSE_NONE, 0);
+		folio = numapin_folio_alloc(req, 0, REGION_GFP, held(lane));
 		if (IS_ERR(folio))
 			return PTR_ERR(folio);
-		add_huge(region, folio);
+		add_small(region, lane, folio);
 		cond_resched();
 	}
 	return 0;
@@ -109,28 +161,18 @@ static int fill_small(struct numapin_region *region,
 		      struct numapin_request *req)
 {
 	unsigned long wanted = region->nr_pages - numapin_first_small(region);
-	struct folio *folio;
-	unsigned long nr, i;
+	unsigned int i;
+	int rc;
 
 	if (!wanted)
 		return 0;
 	region->first.small = numapin_table_alloc(wanted, req);
 	if (!region->first.small)
 		return -ENOMEM;
-
-	nr = numapin_crew_alloc(region->node, 0, REGION_GFP,
-				(void **)region->first.small, wanted);
-	for (i = 0; i < nr; i++)
-		add_small(region, page_folio(region->first.small[i]));
-	while (region->nr_small < wanted) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		folio = numapin_folio_alloc(region->node, 0, REGION_GFP,
-					    held(region), req);
-		if (IS_ERR(folio))
-			return PTR_ERR(folio);
-		add_small(region, folio);
-		cond_resched();
+	for (i = 0; i < region->nr_lanes; i++) {
+		rc = fill_lane_small(region, &region->lanes[i], req);
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
@@ -138,11 +180,12 @@ static int fill_small(struct numapin_region *region,
 /* Whether a folio need not be freed by the caller: it lingers, or is lost. */
 static bool keep(struct numapin_region *region, struct folio *folio)
 {
+	struct numapin_lane *lane = numapin_lanes_find(region, folio);
 	enum numapin_fate fate;
 
-	fate = numapin_folio_retire(region->node, folio, region->user);
+	fate = numapin_folio_retire(lane->node, folio, lane->user);
 	if (fate == NUMAPIN_FOLIO_LINGERS)
-		region->nr_lingering += folio_nr_pages(folio);
+		lane->nr_lingering += folio_nr_pages(folio);
 	return fate != NUMAPIN_FOLIO_FREE;
 }
 
@@ -153,7 +196,7 @@ static void free_huge(struct numapin_region *region)
 
 	for (i = 0; i < region->nr_huge; i++) {
 		if (!keep(region, huge[i]))
-			numapin_folio_free(region->node, huge[i]);
+			numapin_folio_free(numapin_node_of(huge[i]), huge[i]);
 		cond_resched();
 	}
 }
@@ -175,27 +218,54 @@ static void free_small(struct numapin_region *region)
 	}
 }
 
+/* Lets the first lanes' pages off the limits, but for those that linger. */
+static void uncharge(struct numapin_region *region, unsigned int nr_lanes)
+{
+	struct numapin_lane *lane;
+
+	for (lane = region->lanes; lane < region->lanes + nr_lanes; lane++)
+		numapin_uncharge(lane->node, lane->user,
+				 lane->nr_pages - lane->nr_lingering);
+}
+
 /* Frees what fill() made, however far it came, and lets it off the limits. */
 static void free_shared(struct numapin_region *region)
 {
 	free_huge(region);
 	free_small(region);
 	numapin_view_free_tables(&region->first);
-	/* The folios that still linger count on. */
-	numapin_uncharge(region->node, region->user,
-			 region->nr_pages - region->nr_lingering);
-	region->user = NULL;
-	region->nr_lingering = 0;
+	uncharge(region, region->nr_lanes);
 	region->nr_huge = 0;
 	region->nr_small = 0;
 }
 
-/* Gives a region that has its length the pages and the limits' consent. */
+/* Has each node and the limits consent, before any memory is touched. */
+static int charge(struct numapin_region *region, struct numapin_request *req)
+{
+	struct numapin_lane *lane;
+	unsigned int i;
+	int rc;
+
+	for (i = 0; i < region->nr_lanes; i++) {
+		lane = &region->lanes[i];
+		req->node = lane->node;
+		rc = numapin_request_check(req, lane->nr_pages);
+		if (!rc)
+			rc = numapin_charge(req, lane->nr_pages, &lane->user);
+		if (rc) {
+			uncharge(region, i);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/* Gives a region that has its lanes their pages. */
 static int fill(struct numapin_region *region, struct numapin_request *req)
 {
 	int rc;
 
-	rc = numapin_charge(region->node, region->nr_pages, req, &region->user);
+	rc = charge(region, req);
 	if (rc)
 		return rc;
 	rc = fill_huge(region, req);
@@ -204,11 +274,30 @@ static int fill(struct numapin_region *region, struct numapin_request *req)
 	rc = fill_small(region, req);
 	if (rc)
 		goto err_pages;
+	rc = numapin_lanes_interleave(region, req);
+	if (rc)
+		goto err_pages;
 	return 0;
 
 err_pages:
 	free_shared(region);
 	return rc;
+}
+
+/* Counts a region with its nodes; or not any more, where @sign is -1. */
+static void count(const struct numapin_region *region, int sign)
+{
+	const struct numapin_lane *lane;
+	unsigned int i;
+
+	for (i = 0; i < region->nr_lanes; i++) {
+		lane = &region->lanes[i];
+		atomic_long_add(sign, &lane->node->regions);
+		/* Of a private one each folio counts for itself as it goes. */
+		if (sign > 0 || !numapin_region_private(region))
+			atomic_long_add(sign * (long)huge_pages(lane),
+					&lane->node->huge_pages);
+	}
 }
 
 /**
@@ -224,7 +313,7 @@ err_pages:
 int numapin_region_fill(struct numapin_region *region,
 			struct numapin_request *req)
 {
-	struct numapin_node *node = region->node;
+	const bool huge = req->flags & NUMAPIN_ALLOC_HUGE;
 	int state, rc;
 
 	state = atomic_cmpxchg_acquire(&region->state, NUMAPIN_REGION_EMPTY,
@@ -232,26 +321,30 @@ int numapin_region_fill(struct numapin_region *region,
 	if (state != NUMAPIN_REGION_EMPTY)
 		return state == NUMAPIN_REGION_READY ? -EEXIST : -EBUSY;
 
-	rc = numapin_request_check(node->nid, req);
-	if (rc)
+	rc = -EINVAL;
+	if (!req->length || (huge && !IS_ALIGNED(req->length, HPAGE_PMD_SIZE)))
 		goto err;
-	region->nr_pages = DIV_ROUND_UP_ULL(req->length, PAGE_SIZE);
+	/* Rounded up, but not beyond what there is. */
+	region->nr_pages = ((req->length - 1) >> PAGE_SHIFT) + 1;
+	numapin_lanes_take(region, req);
+	numapin_lanes_divide(region, huge ? HPAGE_PMD_ORDER : 0);
 	rc = fill(region, req);
 	if (rc)
-		goto err;
+		goto err_lanes;
 
 	i_size_write(region->inode, numapin_region_bytes(region));
 	region->flags = req->flags;
 	if (numapin_region_private(region))
 		numapin_view_begin(region);
-	atomic_long_inc(&node->regions);
-	atomic_long_add(numapin_first_small(region), &node->huge_pages);
+	count(region, 1);
 	trace_numapin_alloc(region);
 	return 0;
 
-err:
-	numapin_count_refusal(region, req, rc);
+err_lanes:
+	numapin_count_refusal(req, rc);
+	numapin_lanes_drop(region);
 	region->nr_pages = 0;
+err:
 	atomic_set_release(&region->state, NUMAPIN_REGION_EMPTY);
 	return rc;
 }
@@ -272,17 +365,16 @@ void numapin_region_publish(struct numapin_region *region)
 void numapin_region_abandon(struct numapin_region *region)
 {
 	trace_numapin_free(region);
-	atomic_long_dec(&region->node->regions);
+	count(region, -1);
 	i_size_write(region->inode, 0);
 	if (numapin_region_private(region)) {
 		numapin_view_end(&region->first);
 		region->nr_huge = 0;
 		region->nr_small = 0;
 	} else {
-		atomic_long_sub(numapin_first_small(region),
-				&region->node->huge_pages);
 		free_shared(region);
 	}
+	numapin_lanes_drop(region);
 	region->nr_pages = 0;
 	atomic_set_release(&region->state, NUMAPIN_REGION_EMPTY);
 }

@@ -71,9 +71,8 @@ DEFINE_EVENT(numapin_region, numapin_free,
 );
 
 TRACE_EVENT(numapin_refuse,
-	TP_PROTO(const struct numapin_region *region,
-		 const struct numapin_request *req, int error),
-	TP_ARGS(region, req, error),
+	TP_PROTO(const struct numapin_request *req, int error),
+	TP_ARGS(req, error),
 	TP_STRUCT__entry(
 		__field(int, node)
 		__field(int, error)
@@ -83,7 +82,7 @@ TRACE_EVENT(numapin_refuse,
 		__field(u32, cause)
 	),
 	TP_fast_assign(
-		__entry->node = region->node->nid;
+		__entry->node = req->node->nid;
 		__entry->error = error;
 		__entry->bytes = req->length;
 		__entry->available = req->available;

@@ -80,8 +80,9 @@ static void begin_share(struct folio *folio, struct user_struct *user)
 }
 
 /* Frees a folio that no view has, and lets it off the limits. */
-static void free_folio(struct numapin_node *node, struct folio *folio)
+static void free_folio(struct folio *folio)
 {
+	struct numapin_node *node = numapin_node_of(folio);
 	struct user_struct *user = folio->private;
 	long nr = folio_nr_pages(folio);
 	enum numapin_fate fate;
@@ -99,36 +100,40 @@ static void free_folio(struct numapin_node *node, struct folio *folio)
 	numapin_uncharge(node, user, nr);
 }
 
-/* A folio for a copy, counted against the caller's limits; or an ERR_PTR. */
+/*
+ * For a copy of a folio: one of its node and size, counted against the caller's
+ * limits; or an ERR_PTR.
+ */
 static struct folio *alloc_counted(const struct numapin_region *region,
-				   unsigned int order, struct file *file)
+				   struct folio *folio, struct file *file)
 {
+	const unsigned int order = folio_order(folio);
 	struct numapin_request req = {
 		.file = file,
+		.node = numapin_node_of(folio),
 		.length = PAGE_SIZE << order,
 		.flags = region->flags,
 	};
-	struct numapin_node *node = region->node;
 	struct user_struct *user;
-	struct folio *folio;
+	struct folio *copy;
 	int rc;
 
-	rc = numapin_charge(node, 1UL << order, &req, &user);
+	rc = numapin_charge(&req, 1UL << order, &user);
 	if (rc)
 		goto err;
-	folio = numapin_folio_alloc(node, order, __GFP_ACCOUNT, 0, &req);
-	if (IS_ERR(folio)) {
-		rc = PTR_ERR(folio);
-		numapin_uncharge(node, user, 1UL << order);
+	copy = numapin_folio_alloc(&req, order, __GFP_ACCOUNT, 0);
+	if (IS_ERR(copy)) {
+		rc = PTR_ERR(copy);
+		numapin_uncharge(req.node, user, 1UL << order);
 		goto err;
 	}
-	begin_share(folio, user);
-	if (folio_test_large(folio))
-		atomic_long_add(1L << order, &node->huge_pages);
-	return folio;
+	begin_share(copy, user);
+	if (folio_test_large(copy))
+		atomic_long_add(1L << order, &req.node->huge_pages);
+	return copy;
 
 err:
-	numapin_count_refusal(region, &req, rc);
+	numapin_count_refusal(&req, rc);
 	return ERR_PTR(rc);
 }
 
@@ -155,7 +160,7 @@ static struct folio *get_spare(struct numapin_region *region,
 {
 	struct folio *spare = take_spare(folio);
 
-	return spare ? spare : alloc_counted(region, folio_order(folio), file);
+	return spare ? spare : alloc_counted(region, folio, file);
 }
 
 /* Makes a folio the copy of another; an errno where hardware failed there. */
@@ -164,7 +169,7 @@ static int copy_folio(struct numapin_region *region, struct folio *copy,
 {
 	long i, nr = folio_nr_pages(folio);
 
-	if (numapin_folio_poisoned(region->node, folio))
+	if (numapin_folio_poisoned(folio))
 		return -EHWPOISON;
 	for (i = 0; i < nr; i++) {
 		if (copy_mc_highpage(folio_page(copy, i), folio_page(folio, i)))
@@ -176,11 +181,11 @@ static int copy_folio(struct numapin_region *region, struct folio *copy,
 	return 0;
 }
 
-static void count_failed_copy(struct numapin_node *node, int error)
+static void count_failed_copy(const struct folio *folio, int error)
 {
 	/* Who is being killed does not miss it. */
 	if (error != -EINTR)
-		atomic_long_inc(&node->failed_copies);
+		atomic_long_inc(&numapin_node_of(folio)->failed_copies);
 }
 
 /* The folio of a page, with a reference; or NULL. */
@@ -250,9 +255,9 @@ static struct folio *replace(struct numapin_view *view, struct folio *folio,
 	return copy;
 
 err_copy:
-	free_folio(region->node, copy);
+	free_folio(copy);
 err:
-	count_failed_copy(region->node, rc);
+	count_failed_copy(folio, rc);
 	return ERR_PTR(rc);
 }
 
@@ -309,8 +314,9 @@ int numapin_view_nid(struct numapin_view *view, pgoff_t index)
  */
 void numapin_view_begin(struct numapin_region *region)
 {
-	struct user_struct *user = region->user;
+	struct user_struct *user = region->lanes->user;
 	struct folio *folio;
+	unsigned int i;
 	pgoff_t index;
 
 	for (index = 0; index < region->nr_pages;
@@ -320,8 +326,10 @@ void numapin_view_begin(struct numapin_region *region)
 		cond_resched();
 	}
 	/* Each has a reference of its own. */
-	free_uid(user);
-	region->user = NULL;
+	for (i = 0; i < region->nr_lanes; i++) {
+		free_uid(region->lanes[i].user);
+		region->lanes[i].user = NULL;
+	}
 }
 
 /* Whether a private region's view has let go of what it had. */
@@ -331,7 +339,7 @@ static bool ended(const struct numapin_view *view)
 }
 
 /* A view lets go of a folio, and of what was set aside for copying it. */
-static void let_go(struct numapin_node *node, struct folio *folio)
+static void let_go(struct folio *folio)
 {
 	struct folio *spare;
 	bool last;
@@ -341,9 +349,9 @@ static void let_go(struct numapin_node *node, struct folio *folio)
 	spare = take_spare(folio);
 	folio_unlock(folio);
 	if (spare)
-		free_folio(node, spare);
+		free_folio(spare);
 	if (last)
-		free_folio(node, folio);
+		free_folio(folio);
 }
 
 static void let_go_of_all(struct numapin_view *view)
@@ -358,7 +366,7 @@ static void let_go_of_all(struct numapin_view *view)
 		if (!folio)
 			continue;
 		set_folio(view, index, NULL);
-		let_go(region->node, folio);
+		let_go(folio);
 		cond_resched();
 	}
 }
@@ -520,12 +528,12 @@ static int copy_lent(struct numapin_view *child, struct folio *folio,
 	struct folio *copy;
 	int rc;
 
-	copy = alloc_counted(child->region, folio_order(folio), file);
+	copy = alloc_counted(child->region, folio, file);
 	if (IS_ERR(copy))
 		return PTR_ERR(copy);
 	rc = copy_folio(child->region, copy, folio);
 	if (rc)
-		free_folio(child->region->node, copy);
+		free_folio(copy);
 	else
 		set_folio(child, copy->index, copy);
 	return rc;
@@ -537,7 +545,7 @@ static int share_folio(struct numapin_view *child, struct folio *folio,
 	struct folio *spare = NULL;
 
 	if (child->region->flags & NUMAPIN_ALLOC_RESERVE) {
-		spare = alloc_counted(child->region, folio_order(folio), file);
+		spare = alloc_counted(child->region, folio, file);
 		if (IS_ERR(spare))
 			return PTR_ERR(spare);
 	}
@@ -560,7 +568,7 @@ static int give_folio(struct numapin_view *child, struct folio *folio,
 		return share_folio(child, folio, file);
 	rc = copy_lent(child, folio, file);
 	if (rc)
-		count_failed_copy(child->region->node, rc);
+		count_failed_copy(folio, rc);
 	/* It is missed when it is accessed; with a reserve, nothing may be. */
 	return child->region->flags & NUMAPIN_ALLOC_RESERVE ? rc : 0;
 }

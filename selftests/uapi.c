@@ -24,11 +24,13 @@
 
 /* One struct serves 32-bit and 64-bit programs. */
 _Static_assert(sizeof(struct numapin_info) == 48);
-_Static_assert(sizeof(struct numapin_alloc) == 48);
+_Static_assert(sizeof(struct numapin_alloc) == 64);
+_Static_assert(sizeof(struct numapin_stripe) == 8);
 _Static_assert(sizeof(struct numapin_locate) == 32);
 _Static_assert(offsetof(struct numapin_info, out_page_sizes) == 24);
 _Static_assert(offsetof(struct numapin_alloc, length) == 8);
 _Static_assert(offsetof(struct numapin_alloc, out_cause) == 40);
+_Static_assert(offsetof(struct numapin_alloc, stripes) == 48);
 _Static_assert(offsetof(struct numapin_locate, addr) == 8);
 
 FIXTURE(device) {

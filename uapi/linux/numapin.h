@@ -12,6 +12,11 @@
  * region, returns. The pages stay on the node until the region ends, which is
  * when the last mapping and the last descriptor of the file are gone.
  *
+ * A region may be striped over several nodes (since ABI version 3): its pages are
+ * in a fixed order on the one and the other, as struct numapin_stripe says. It counts
+ * with each node for what it has of it, and what is said here of "the node" is said
+ * of each page's.
+ *
  * A region is shared memory: mappings in one process or in several, a parent's
  * and a child's after fork() among them, see each other's writes. Unless it was
  * made with NUMAPIN_ALLOC_PRIVATE (since ABI version 2), and then it is a
@@ -54,7 +59,9 @@
  *  - EBUSY where another thread is in the middle of making the region, or where
  *    it is private and mapped, or was.
  *  - A mapping cannot grow: mremap() to a larger size is EFAULT.
- *  - mbind() on the mapping is EPERM: its pages have their node. (To
+ *  - mbind() on the mapping is EPERM: its pages have their node. numa_maps tells
+ *    that, as the policy "bind"; of a striped region it tells no policy, but how
+ *    many pages are where. (To
  *    MPOL_DEFAULT it succeeds and does nothing; with MPOL_MF_STRICT it is
  *    EIO, as for any memory that is elsewhere; on 6.1 with that flag alone.)
  *  - As for any device, MAP_SHARED of a file open for writing alone is EACCES.
@@ -105,7 +112,8 @@
  * /proc/PID/fdinfo/FD has numapin-node; and of a file with a region
  * numapin-region, which is a number that tracepoints give it and no other region
  * of the node, numapin-private (1 or 0), numapin-bytes, numapin-huge-pages (of
- * 2 MiB) and numapin-small-pages (of 4 KiB).
+ * 2 MiB) and numapin-small-pages (of 4 KiB); and of a striped one a numapin-stripe
+ * for each node: the node, its weight, and how many bytes are on it.
  *
  * What regions are not good for: futexes that processes share. Those of
  * PTHREAD_PROCESS_SHARED are EFAULT, since the kernel names them by the file
@@ -134,7 +142,7 @@
 #include <linux/types.h>
 
 /* The version that INFO answers. It rises with what callers can rely on. */
-#define NUMAPIN_ABI_VERSION	2
+#define NUMAPIN_ABI_VERSION	3
 
 /* Free in the kernel's ioctl-number.rst as of 6.12. */
 #define NUMAPIN_IOCTL_TYPE	0xBE
@@ -230,6 +238,24 @@ struct numapin_info {
 
 #define NUMAPIN_IOCTL_INFO	_IO(NUMAPIN_IOCTL_TYPE, 0x00)
 
+/* The most nodes that a region can be striped over */
+#define NUMAPIN_MAX_STRIPES	64
+
+/**
+ * struct numapin_stripe - a node that a region is striped over
+ * @fd: A file of the node's device that is open for writing: the right to it
+ * @weight: How many pages in a row are on the node, from 1
+ *
+ * With the weights w0, w1, ... of stripes 0, 1, ... page i of a region is on the
+ * node of stripe s for the least s where i % (w0 + w1 + ...) < w0 + ... + ws. A
+ * page is of 2 MiB with %NUMAPIN_ALLOC_HUGE, of 4 KiB with %NUMAPIN_ALLOC_NO_HUGE.
+ * LOCATE tells the same of a mapping. Since ABI version 3.
+ */
+struct numapin_stripe {
+	__s32 fd;
+	__u32 weight;
+};
+
 /**
  * struct numapin_alloc - ioctl(NUMAPIN_IOCTL_ALLOC)
  * @size: sizeof(struct numapin_alloc)
@@ -243,7 +269,14 @@ struct numapin_info {
  *                 all; for MEMLOCK and BUDGET what was left of the limit; 0
  *                 for every other cause
  * @out_cause: On failure enum numapin_cause, else %NUMAPIN_CAUSE_NONE
- * @out_node: The node of this device, which is where the pages are
+ * @out_node: The node of this device, which is where the pages are; on failure
+ *            the node that is the cause
+ * @stripes: Where @nr_stripes is not 0: a pointer to as many struct numapin_stripe,
+ *           the first of this device's node. They may be closed after the call.
+ *           Since ABI version 3.
+ * @nr_stripes: 0: all pages are on the device's node. Up to %NUMAPIN_MAX_STRIPES,
+ *              and then with %NUMAPIN_ALLOC_HUGE or %NUMAPIN_ALLOC_NO_HUGE (EINVAL).
+ * @reserved: Must be 0
  *
  * Makes the file's region. On success every page of it is allocated, zeroed
  * and was checked to be on the node. The out_ members are written for every
@@ -254,11 +287,14 @@ struct numapin_info {
  * other mapping.) "Page" is the kernel's: 4 KiB and 2 MiB are x86's.
  *
  * Errors:
- *  - EBADF: the file is not open for writing.
+ *  - EBADF: the file is not open for writing; or a stripe's is not, or is no node
+ *    device's.
  *  - EBUSY: another thread is in the middle of making this file's region.
  *  - EEXIST: the file has a region.
  *  - EINTR: a fatal signal.
- *  - EINVAL: @length is 0, or no multiple of 2 MiB with %NUMAPIN_ALLOC_HUGE.
+ *  - EINVAL: @length is 0, or no multiple of 2 MiB with %NUMAPIN_ALLOC_HUGE; a
+ *    stripe has no weight, or the node of one before it, or the first of them has
+ *    another node than the device's.
  *  - ENODEV, ENOMEM, EOPNOTSUPP, EPERM: as @out_cause says.
  */
 struct numapin_alloc {
@@ -270,6 +306,9 @@ struct numapin_alloc {
 	__aligned_u64 out_available;
 	__u32 out_cause;
 	__s32 out_node;
+	__aligned_u64 stripes;
+	__u32 nr_stripes;
+	__u32 reserved;
 };
 
 #define NUMAPIN_IOCTL_ALLOC	_IO(NUMAPIN_IOCTL_TYPE, 0x01)
