@@ -83,6 +83,179 @@ TEST_F(pinned, is_zeroed)
 	EXPECT_TRUE(all_zero(self->addr, variant->bytes));
 }
 
+FIXTURE(striped) {
+	struct numapin_receipt receipt;
+	size_t page, bytes;
+	char *addr;
+};
+
+FIXTURE_VARIANT(striped) {
+	const char *backend;
+	unsigned int flags;
+	struct numapin_part parts[2];
+	size_t pages;
+	int outcome;
+};
+
+FIXTURE_VARIANT_ADD(striped, huge) {
+	.flags = NUMAPIN_HUGE, .parts = { { 0, 1 }, { 1, 1 } }, .pages = 5,
+	.outcome = NUMAPIN_PINNED,
+};
+
+FIXTURE_VARIANT_ADD(striped, huge_shared) {
+	.flags = NUMAPIN_HUGE | NUMAPIN_SHARED, .parts = { { 1, 2 }, { 0, 1 } }, .pages = 6,
+	.outcome = NUMAPIN_PINNED,
+};
+
+/* As little as shares a region, where it is of one node */
+FIXTURE_VARIANT_ADD(striped, small) {
+	.flags = NUMAPIN_NO_HUGE, .parts = { { 1, 3 }, { 0, 2 } }, .pages = 7,
+	.outcome = NUMAPIN_PINNED,
+};
+
+FIXTURE_VARIANT_ADD(striped, bound) {
+	.backend = "mbind", .flags = NUMAPIN_NO_HUGE, .parts = { { 1, 3 }, { 0, 2 } },
+	.pages = 257, .outcome = NUMAPIN_BOUND,
+};
+
+FIXTURE_SETUP(striped)
+{
+	if (variant->backend)
+		setenv("NUMAPIN_BACKEND", variant->backend, 1);
+	self->page = variant->flags & NUMAPIN_HUGE ? HUGE_PAGE : PAGE;
+	self->bytes = variant->pages * self->page;
+	self->addr = numapin_alloc_striped(variant->parts, 2, self->bytes, variant->flags,
+					   &self->receipt);
+	ASSERT_NE(NULL, self->addr);
+}
+
+FIXTURE_TEARDOWN(striped)
+{
+	EXPECT_EQ(0, free_numa_memory(self->addr, self->bytes));
+	EXPECT_TRUE(all_freed());
+}
+
+/* The node of page i, as the contract has it of two parts */
+static int node_of_page(const struct numapin_part *parts, size_t page)
+{
+	return parts[page % (parts[0].weight + parts[1].weight) >= parts[0].weight].node;
+}
+
+TEST_F(striped, is_where_it_was_told)
+{
+	int *nodes = nodes_of(self->addr, self->bytes);
+
+	EXPECT_EQ(variant->outcome, self->receipt.outcome);
+	EXPECT_EQ(variant->parts[0].node, self->receipt.node);
+	EXPECT_EQ(self->bytes, self->receipt.bytes);
+	EXPECT_EQ(!!(variant->flags & NUMAPIN_SHARED), self->receipt.shared);
+	EXPECT_EQ(variant->flags & NUMAPIN_HUGE ? self->bytes : 0, self->receipt.huge_bytes);
+	EXPECT_TRUE(all_zero(self->addr, self->bytes));
+	ASSERT_NE(NULL, nodes);
+	for (size_t i = 0; i < self->bytes / PAGE; i++) {
+		const size_t page = i * PAGE / self->page;
+		const int node = node_of_page(variant->parts, page);
+
+		ASSERT_EQ(node, nodes[i]);
+		ASSERT_EQ(node, numapin_part_node(variant->parts, 2, page));
+	}
+	free(nodes);
+}
+
+TEST_F(striped, no_fault_on_first_touch)
+{
+	EXPECT_EQ(0, faults_to_touch(self->addr, self->bytes));
+}
+
+TEST(striped_bad_arguments)
+{
+	const struct numapin_part good[NUMAPIN_MAX_PARTS + 1] = { { 0, 1 }, { 1, 1 } };
+	const struct {
+		struct numapin_part parts[2];
+		size_t count;
+		unsigned int flags;
+		const char *words;
+	} bad[] = {
+		{ { { 0, 1 }, { 1, 1 } }, 0, NUMAPIN_HUGE, "no parts" },
+		{ { { 0, 1 }, { 1, 1 } }, 2, 0, "what a page is" },
+		{ { { 0, 1 }, { -1, 1 } }, 2, NUMAPIN_HUGE, "part is negative" },
+		{ { { 0, 1 }, { 1, 0 } }, 2, NUMAPIN_HUGE, "weight" },
+		{ { { 1, 1 }, { 1, 2 } }, 2, NUMAPIN_HUGE, "same node" },
+	};
+	struct numapin_receipt receipt;
+
+	for (int i = 0; i < ARRAY_SIZE(bad); i++) {
+		errno = 0;
+		EXPECT_EQ(NULL, numapin_alloc_striped(bad[i].parts, bad[i].count, HUGE_PAGE,
+						      bad[i].flags, &receipt));
+		EXPECT_EQ(EINVAL, errno);
+		EXPECT_EQ(0, receipt.outcome);
+		EXPECT_NE(NULL, strstr(numapin_error(), bad[i].words)) {
+			TH_LOG("case %d: %s", i, numapin_error());
+		}
+	}
+	EXPECT_EQ(NULL, numapin_alloc_striped(good, ARRAY_SIZE(good), HUGE_PAGE, NUMAPIN_HUGE,
+					      NULL));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, numapin_part_node(good, 0, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(1, numapin_part_node(good, 2, SIZE_MAX));
+	EXPECT_TRUE(all_freed());
+}
+
+/* The receipt names the node, whichever way its memory was to come. */
+TEST(striped_where_one_node_refuses)
+{
+	const struct numapin_part parts[] = { { 0, 1 }, { 1, 1 } };
+	const size_t more = 8ull << 40;
+	struct numapin_receipt receipt;
+
+	ASSERT_TRUE(set_budget(1, "4096"));
+	EXPECT_EQ(NULL, numapin_alloc_striped(parts, 2, 4 * PAGE, NUMAPIN_NO_HUGE, &receipt));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(1, receipt.node);
+	EXPECT_EQ(NUMAPIN_REASON_BUDGET, receipt.reason);
+	EXPECT_EQ(PAGE, receipt.available);
+	EXPECT_TRUE(SAYS(numapin_error(), "node 1", "4096 left of its budget"));
+	ASSERT_TRUE(set_budget(1, "max"));
+
+	setenv("NUMAPIN_BACKEND", "mbind", 1);
+	EXPECT_EQ(NULL, numapin_alloc_striped(parts, 2, more, NUMAPIN_NO_HUGE, &receipt));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(NUMAPIN_REASON_TOO_LARGE, receipt.reason);
+	EXPECT_EQ(0, receipt.node);
+	EXPECT_TRUE(all_freed());
+}
+
+/* A part whose device may not be opened makes all of it BOUND, with a warning. */
+TEST(striped_without_the_right_to_a_node)
+{
+	const struct numapin_part parts[] = { { 0, 1 }, { 1, 1 } };
+	struct warnings warnings = { 0 };
+	struct numapin_receipt receipt;
+	char *addr;
+
+	numapin_set_warning_handler(catch_warning, &warnings);
+	ASSERT_EQ(0, unshare(CLONE_NEWNS));
+	ASSERT_EQ(0, mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL));
+	ASSERT_EQ(0, mount("/dev/null", "/dev/numapin/node1", "none", MS_BIND, NULL));
+	addr = numapin_alloc_striped(parts, 2, 4 * PAGE, NUMAPIN_NO_HUGE, &receipt);
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(NUMAPIN_BOUND, receipt.outcome);
+	EXPECT_EQ(NUMAPIN_REASON_NO_MODULE, receipt.reason);
+	EXPECT_EQ(0, free_numa_memory(addr, 4 * PAGE));
+
+	/* And one that is another node's */
+	ASSERT_EQ(0, mount("/dev/numapin/node0", "/dev/numapin/node1", "none", MS_BIND, NULL));
+	addr = numapin_alloc_striped(parts, 2, 4 * PAGE, NUMAPIN_NO_HUGE, &receipt);
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(NUMAPIN_BOUND, receipt.outcome);
+	EXPECT_EQ(NUMAPIN_REASON_WRONG_DEVICE, receipt.reason);
+	EXPECT_EQ(1, warnings.count);
+	EXPECT_TRUE(SAYS(warnings.last, "node 1", "another node's", "BOUND"));
+	EXPECT_EQ(0, free_numa_memory(addr, 4 * PAGE));
+}
+
 TEST(bad_arguments)
 {
 	struct numapin_receipt receipt;

@@ -30,6 +30,34 @@ static bool misuse(const char *words)
 	return false;
 }
 
+/* Whether one of the first parts is of a node */
+static bool has_part(const struct allocation *alloc, size_t count, int node)
+{
+	while (count--)
+		if (alloc->parts[count].node == node)
+			return true;
+	return false;
+}
+
+static bool understand_parts(const struct allocation *alloc)
+{
+	size_t i;
+
+	if (!alloc->nr_parts || alloc->nr_parts > NUMAPIN_MAX_PARTS)
+		return misuse("there are no parts, or more than NUMAPIN_MAX_PARTS");
+	if (!(alloc->flags & (NUMAPIN_HUGE | NUMAPIN_NO_HUGE)))
+		return misuse("neither NUMAPIN_HUGE nor NUMAPIN_NO_HUGE says what a page is");
+	for (i = 0; i < alloc->nr_parts; i++) {
+		if (alloc->parts[i].node < 0)
+			return misuse("the node of a part is negative");
+		if (!alloc->parts[i].weight)
+			return misuse("the weight of a part is 0");
+		if (has_part(alloc, i, alloc->parts[i].node))
+			return misuse("two parts have the same node");
+	}
+	return true;
+}
+
 /* Fills in what is asked for; false and errno where it makes no sense. */
 static bool understand(struct allocation *alloc, size_t size)
 {
@@ -50,6 +78,9 @@ static bool understand(struct allocation *alloc, size_t size)
 		return misuse("NUMAPIN_SHARED and NUMAPIN_RESERVE exclude each other");
 	if ((alloc->flags & NUMAPIN_HUGE) && size % HUGE_SIZE)
 		return misuse("NUMAPIN_HUGE with a size that is no multiple of 2 MiB");
+
+	if (alloc->parts && !understand_parts(alloc))
+		return false;
 
 	alloc->bytes = (size + page_size() - 1) & ~(page_size() - 1);
 	if (!alloc->bytes) {
@@ -141,41 +172,77 @@ static void write_receipt(struct numapin_receipt *receipt, const struct allocati
 	}
 }
 
-PUBLIC void *numapin_alloc(int node, size_t size, unsigned int flags,
-			   struct numapin_receipt *receipt)
+static void *allocate(struct allocation *alloc, size_t size, struct numapin_receipt *receipt)
 {
-	struct allocation alloc = { .node = node, .flags = flags };
 	const struct backend *backend = NULL;
 	struct record *record = NULL;
 	int error;
 
-	if (!understand(&alloc, size))
+	if (!understand(alloc, size))
 		goto refused;
 	record = malloc(sizeof(*record));
 	if (!record) {
-		decline(&alloc, REFUSED, ENOMEM, NUMAPIN_REASON_NO_MEMORY);
-		report_refusal(&alloc, ENOMEM);
+		decline(alloc, REFUSED, ENOMEM, NUMAPIN_REASON_NO_MEMORY);
+		report_refusal(alloc, ENOMEM);
 		goto refused;
 	}
-	backend = try_backends(&alloc, false);
+	backend = try_backends(alloc, false);
 	if (!backend)
 		goto refused;
 
-	record->addr = alloc.addr;
+	record->addr = alloc->addr;
 	record->size = size;
-	record->bytes = alloc.bytes;
+	record->bytes = alloc->bytes;
 	record->backend = backend;
-	record->slab = alloc.slab;
+	record->slab = alloc->slab;
 	registry_add(record);
-	write_receipt(receipt, &alloc, backend);
-	return alloc.addr;
+	write_receipt(receipt, alloc, backend);
+	return alloc->addr;
 
 refused:
 	error = errno;
-	write_receipt(receipt, &alloc, NULL);
+	write_receipt(receipt, alloc, NULL);
 	free(record);
 	errno = error;
 	return NULL;
+}
+
+PUBLIC void *numapin_alloc(int node, size_t size, unsigned int flags,
+			   struct numapin_receipt *receipt)
+{
+	struct allocation alloc = { .node = node, .flags = flags };
+
+	return allocate(&alloc, size, receipt);
+}
+
+PUBLIC void *numapin_alloc_striped(const struct numapin_part *parts, size_t count, size_t size,
+				   unsigned int flags, struct numapin_receipt *receipt)
+{
+	struct allocation alloc = {
+		.node = count ? parts[0].node : 0,
+		.parts = parts,
+		.nr_parts = count,
+		.flags = flags,
+	};
+
+	return allocate(&alloc, size, receipt);
+}
+
+PUBLIC int numapin_part_node(const struct numapin_part *parts, size_t count, size_t page)
+{
+	unsigned long long turn = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		turn += parts[i].weight;
+	if (!turn) {
+		errno = EINVAL;
+		return -1;
+	}
+	page %= turn;
+	for (i = 0; page >= parts[i].weight; i++)
+		page -= parts[i].weight;
+	return parts[i].node;
 }
 
 PUBLIC void *allocate_on_node(int node, size_t size)

@@ -251,17 +251,87 @@ static enum verdict place(struct allocation *alloc)
 	return verdict;
 }
 
+/* What came of a part of an allocation is what comes of that. */
+static enum verdict adopt(struct allocation *alloc, const struct allocation *part,
+			  enum verdict verdict)
+{
+	if (verdict == GRANTED)
+		return GRANTED;
+	alloc->node = part->node;
+	alloc->available = part->available;
+	return decline(alloc, verdict, errno, part->reason);
+}
+
+/* How many bytes of a striped allocation are of a part, which the ones before it leave */
+static size_t part_bytes(const struct allocation *alloc, size_t part)
+{
+	const size_t page = page_size();
+	unsigned long long turn = 0, before = 0, rest;
+	size_t i, pages = alloc->bytes / page;
+
+	for (i = 0; i < alloc->nr_parts; i++) {
+		if (i < part)
+			before += alloc->parts[i].weight;
+		turn += alloc->parts[i].weight;
+	}
+	rest = pages % turn;
+	rest = rest > before ? rest - before : 0;
+	if (rest > alloc->parts[part].weight)
+		rest = alloc->parts[part].weight;
+	return (pages / turn * alloc->parts[part].weight + rest) * page;
+}
+
+/* The same as check_node(), of all nodes */
+static enum verdict check_nodes(struct allocation *alloc)
+{
+	enum verdict verdict = GRANTED;
+	size_t i;
+
+	if (!alloc->nr_parts)
+		return check_node(alloc);
+	for (i = 0; verdict == GRANTED && i < alloc->nr_parts; i++) {
+		struct allocation part = {
+			.node = alloc->parts[i].node,
+			.bytes = part_bytes(alloc, i),
+		};
+
+		verdict = adopt(alloc, &part, check_node(&part));
+	}
+	return verdict;
+}
+
+/* The same as place(), run by run */
+static enum verdict place_runs(struct allocation *alloc)
+{
+	enum verdict verdict = GRANTED;
+	size_t done, i = 0;
+	struct allocation run = *alloc;
+
+	if (!alloc->nr_parts)
+		return place(alloc);
+	for (done = 0; verdict == GRANTED && done < alloc->bytes; done += run.bytes) {
+		run.node = alloc->parts[i].node;
+		run.addr = (char *)alloc->addr + done;
+		run.bytes = alloc->bytes - done;
+		if (run.bytes / page_size() > alloc->parts[i].weight)
+			run.bytes = alloc->parts[i].weight * page_size();
+		verdict = adopt(alloc, &run, place(&run));
+		i = (i + 1) % alloc->nr_parts;
+	}
+	return verdict;
+}
+
 static enum verdict mbind_alloc(struct allocation *alloc)
 {
 	enum verdict verdict;
 	int error;
 
-	verdict = check_node(alloc);
+	verdict = check_nodes(alloc);
 	if (verdict == GRANTED)
 		verdict = map_anonymous(alloc);
 	if (verdict != GRANTED)
 		return verdict;
-	verdict = place(alloc);
+	verdict = place_runs(alloc);
 	if (verdict != GRANTED) {
 		error = errno;
 		unmap(alloc->addr, alloc->bytes);

@@ -84,9 +84,11 @@ static size_t memlock_limit(void)
 static enum verdict judge_alloc(struct allocation *alloc, const struct numapin_alloc *reply,
 				int error)
 {
-	/* Something else has the device's name; or a module that knows less flags. */
-	if (error == ENOTTY || error == EINVAL)
+	/* Something else has the device's name; or a module that knows less than we do. */
+	if (error == ENOTTY || error == EINVAL || error == E2BIG)
 		return decline(alloc, ABSENT, ENODEV, NUMAPIN_REASON_NO_MODULE);
+	if (alloc->nr_parts)
+		alloc->node = reply->out_node;
 	if (reply->out_cause == NUMAPIN_CAUSE_ONLY_MOVABLE)
 		return decline(alloc, ABSENT, error, NUMAPIN_REASON_ONLY_MOVABLE);
 	if (reply->out_cause == NUMAPIN_CAUSE_MEMLOCK)
@@ -95,13 +97,16 @@ static enum verdict judge_alloc(struct allocation *alloc, const struct numapin_a
 	return decline(alloc, REFUSED, error, reason_of(reply->out_cause));
 }
 
-/* Makes the region of @fd. */
-static enum verdict alloc_region(struct allocation *alloc, int fd)
+/* Makes the region of @fd, striped if there are stripes. */
+static enum verdict alloc_region(struct allocation *alloc, int fd,
+				 const struct numapin_stripe *stripes)
 {
 	struct numapin_alloc arg = {
 		.size = sizeof(arg),
 		.flags = alloc_flags(alloc->flags),
 		.length = alloc->bytes,
+		.stripes = (uintptr_t)stripes,
+		.nr_stripes = alloc->nr_parts,
 	};
 
 	if (ioctl(fd, NUMAPIN_IOCTL_ALLOC, &arg))
@@ -147,7 +152,7 @@ static enum verdict alloc_whole(struct allocation *alloc)
 	fd = open_node(alloc->node);
 	if (fd < 0)
 		return judge_open(alloc, errno);
-	verdict = alloc_region(alloc, fd);
+	verdict = alloc_region(alloc, fd, NULL);
 	if (verdict == GRANTED)
 		verdict = map_region(alloc, fd);
 	/* The mapping holds the region. */
@@ -157,8 +162,54 @@ static enum verdict alloc_whole(struct allocation *alloc)
 	return verdict;
 }
 
+/* Opens the device of a part, and sees whose it is. */
+static enum verdict open_part(struct allocation *alloc, const struct numapin_part *part,
+			      struct numapin_stripe *stripe)
+{
+	struct numapin_info info = { .size = sizeof(info) };
+
+	alloc->node = part->node;
+	stripe->weight = part->weight;
+	stripe->fd = open_node(part->node);
+	if (stripe->fd < 0)
+		return judge_open(alloc, errno);
+	if (ioctl(stripe->fd, NUMAPIN_IOCTL_INFO, &info))
+		return decline(alloc, ABSENT, ENODEV, NUMAPIN_REASON_NO_MODULE);
+	if (info.out_node != part->node)
+		return decline(alloc, ABSENT, ENODEV, NUMAPIN_REASON_WRONG_DEVICE);
+	return GRANTED;
+}
+
+/* A region that is striped over its parts' nodes */
+static enum verdict alloc_striped(struct allocation *alloc)
+{
+	struct numapin_stripe stripes[NUMAPIN_MAX_PARTS];
+	enum verdict verdict = GRANTED;
+	size_t nr = 0;
+	int error;
+
+	while (verdict == GRANTED && nr < alloc->nr_parts) {
+		verdict = open_part(alloc, &alloc->parts[nr], &stripes[nr]);
+		nr++;
+	}
+	if (verdict == GRANTED) {
+		alloc->node = alloc->parts[0].node;
+		verdict = alloc_region(alloc, stripes[0].fd, stripes);
+	}
+	if (verdict == GRANTED)
+		verdict = map_region(alloc, stripes[0].fd);
+	error = errno;
+	while (nr--)
+		if (stripes[nr].fd >= 0)
+			close(stripes[nr].fd);
+	errno = error;
+	return verdict;
+}
+
 static enum verdict module_alloc(struct allocation *alloc)
 {
+	if (alloc->nr_parts)
+		return alloc_striped(alloc);
 	return slab_alloc(alloc, alloc_whole) ? GRANTED : alloc_whole(alloc);
 }
 

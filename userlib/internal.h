@@ -38,7 +38,9 @@ struct record;
 
 /**
  * struct allocation - an allocation on its way through backends
- * @node: What is asked for
+ * @node: What is asked for; of several the first, or the one that refused
+ * @parts: Where it is striped: over what, in its order
+ * @nr_parts: How many; 0: all of it is on @node
  * @bytes: Whole pages
  * @flags: enum numapin_flags
  * @addr: What a backend got
@@ -51,6 +53,8 @@ struct record;
  */
 struct allocation {
 	int node;
+	const struct numapin_part *parts;
+	size_t nr_parts;
 	size_t bytes;
 	unsigned int flags;
 	void *addr;

@@ -159,7 +159,8 @@ enum numapin_reason {
 
 /**
  * struct numapin_receipt - what an allocation came to
- * @node: The node that was asked for
+ * @node: The node that was asked for; of several the first, or on failure the one
+ *        that is the reason
  * @outcome: enum numapin_outcome, 0 where the allocation failed
  * @reason: Why it is less than PINNED, or failed: enum numapin_reason
  * @shared: 1 where it is shared with children after fork(), else 0
@@ -228,6 +229,57 @@ int free_numa_memory(void *ptr, size_t size);
  */
 void *numapin_alloc(int node, size_t size, unsigned int flags,
 		    struct numapin_receipt *receipt);
+
+/* The most parts that memory can be striped over */
+#define NUMAPIN_MAX_PARTS	64
+
+/**
+ * struct numapin_part - a node that memory is striped over
+ * @node: The node, from 0
+ * @weight: How many pages in a row are on it, from 1
+ *
+ * Since version 0.2.
+ */
+struct numapin_part {
+	int node;
+	unsigned int weight;
+};
+
+/**
+ * numapin_alloc_striped - memory on several NUMA nodes in turn
+ * @parts: The nodes and their weights, no node twice
+ * @count: The length of @parts, from 1 to NUMAPIN_MAX_PARTS
+ * @size: Bytes, from 1; rounded up to whole pages
+ * @flags: enum numapin_flags, with NUMAPIN_HUGE or NUMAPIN_NO_HUGE: which is a page
+ * @receipt: As of numapin_alloc(); its @node is the first part's, or on failure the
+ *           one that is the reason; may be NULL
+ *
+ * Page i of memory that is PINNED or BOUND is on numapin_part_node(@parts, @count, i).
+ * It is PINNED only where each part's device may be opened. Where it is BOUND each run
+ * of pages on a node is a mapping to the kernel, of which a process has 65530, if
+ * /proc/sys/vm/max_map_count is as ever (ENOMEM). Freed by free_numa_memory(). Since
+ * version 0.2.
+ *
+ * Return: zeroed, page-aligned, resident memory; NULL and errno on failure, as
+ * numapin_alloc(), and:
+ *  EINVAL: @count is none from 1 to NUMAPIN_MAX_PARTS; a node is negative or there
+ *          twice; a weight is 0; @flags has neither NUMAPIN_HUGE nor NUMAPIN_NO_HUGE.
+ */
+void *numapin_alloc_striped(const struct numapin_part *parts, size_t count, size_t size,
+			    unsigned int flags, struct numapin_receipt *receipt);
+
+/**
+ * numapin_part_node - which node a page of striped memory is on
+ * @parts: As given to numapin_alloc_striped()
+ * @count: The length of @parts
+ * @page: Which page, from 0, of the size that was asked for
+ *
+ * By the parts alone: numapin_locate() asks the kernel. Since version 0.2.
+ *
+ * Return: the node; or -1 and errno:
+ *  EINVAL: there are no parts, or none of them has a weight.
+ */
+int numapin_part_node(const struct numapin_part *parts, size_t count, size_t page);
 
 /**
  * numapin_probe - what memory of a node would come to

@@ -177,7 +177,7 @@ static bool take_new(struct allocation *alloc, enum verdict (*make)(struct alloc
  */
 bool slab_alloc(struct allocation *alloc, enum verdict (*make)(struct allocation *alloc))
 {
-	if (alloc->bytes > MOST_PAGES * page_size() ||
+	if (alloc->nr_parts || alloc->bytes > MOST_PAGES * page_size() ||
 	    (alloc->flags & ~(NUMAPIN_STRICT | NUMAPIN_NO_HUGE)))
 		return false;
 	if (!take(alloc) && !take_new(alloc, make))
