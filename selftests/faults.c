@@ -19,6 +19,7 @@
 #include "module.h"
 #include "oracle.h"
 #include "pattern.h"
+#include "stripes.h"
 #include "worker.h"
 
 #define INJECTION "/sys/kernel/debug/"
@@ -126,6 +127,7 @@ static long end_failing(const char *kind, int make_it_fail)
  * @bytes: Of the region
  * @flags: It is made with those
  * @fd: Its file
+ * @other: One of the other node, or -1
  * @addr: Where it is mapped, or NULL
  * @child: Who was forked and has it too, or pid 0
  * @pipe: What has one of its pages, or -1
@@ -134,6 +136,7 @@ struct attempt {
 	size_t bytes;
 	uint32_t flags;
 	int fd;
+	int other;
 	char *addr;
 	struct worker child;
 	int pipe[2];
@@ -177,6 +180,23 @@ static bool with_file(struct attempt *a)
 {
 	a->fd = open_node(1, O_RDWR);
 	return a->fd >= 0;
+}
+
+/* The file's own node comes first of two. */
+static int do_alloc_striped(struct attempt *a)
+{
+	const struct stripes both = {
+		.stripe = { { a->fd, 1 }, { a->other, 1 } },
+		.count = 2,
+	};
+
+	return alloc_striped(&both, a->bytes, a->flags, NULL);
+}
+
+static bool with_files(struct attempt *a)
+{
+	a->other = open_node(0, O_RDWR);
+	return a->other >= 0 && with_file(a);
 }
 
 static bool with_pool(struct attempt *a)
@@ -363,6 +383,8 @@ static bool clean_up(struct attempt *a)
 		munmap(a->addr, a->bytes);
 	if (a->fd >= 0)
 		close(a->fd);
+	if (a->other >= 0)
+		close(a->other);
 	return ok && !set_number(1, "pool_bytes", 0);
 }
 
@@ -388,7 +410,10 @@ FIXTURE_VARIANT(operation) {
 #define OPERATION(variant_name, prepare_, act_, holds_, bytes_, flags_, ...)		\
 FIXTURE_VARIANT_ADD(operation, variant_name) {						\
 	.name = #variant_name,								\
-	.attempt = { .bytes = (bytes_), .flags = (flags_), .fd = -1, .pipe = { -1, -1 } }, \
+	.attempt = {									\
+		.bytes = (bytes_), .flags = (flags_), .fd = -1, .other = -1,		\
+		.pipe = { -1, -1 },							\
+	},										\
 	.prepare = (prepare_),								\
 	.act = (act_),									\
 	.holds = (holds_),								\
@@ -414,6 +439,10 @@ OPERATION(alloc_helped_small, with_file, do_alloc, has_no_region, HELPED_BYTES,
 	  NUMAPIN_ALLOC_NO_HUGE, .between = 500);
 OPERATION(alloc_pooled, with_pool, do_alloc, has_no_region, BIG_BYTES, NUMAPIN_ALLOC_HUGE);
 OPERATION(set_pool, NULL, do_set_pool, has_no_pool, HELPED_BYTES, 0);
+OPERATION(alloc_striped, with_files, do_alloc_striped, has_no_region, SMALL_BYTES,
+	  NUMAPIN_ALLOC_NO_HUGE);
+OPERATION(alloc_striped_huge, with_files, do_alloc_striped, has_no_region, BIG_BYTES,
+	  NUMAPIN_ALLOC_HUGE | NUMAPIN_ALLOC_PRIVATE);
 OPERATION(alloc_private, with_file, do_alloc, has_no_region, MIXED_BYTES, NUMAPIN_ALLOC_PRIVATE);
 OPERATION(mmap_first, with_file, map, has_no_region, MIXED_BYTES, 0);
 OPERATION(mmap_huge, with_region, map, has_region, BIG_BYTES, 0);
@@ -469,7 +498,7 @@ FIXTURE_TEARDOWN(operation)
 /* Who comes next is served. */
 static bool works(void)
 {
-	struct attempt a = { .bytes = 3 * PAGE, .fd = -1, .pipe = { -1, -1 } };
+	struct attempt a = { .bytes = 3 * PAGE, .fd = -1, .other = -1, .pipe = { -1, -1 } };
 	bool ok = with_contents(&a) && !not_by(a.addr, a.bytes, 1) &&
 		  !pages_elsewhere(a.addr, a.bytes, 1);
 

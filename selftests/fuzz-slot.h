@@ -34,6 +34,7 @@ static const size_t slot_words[] = { 0, 211, PAGE / sizeof(uint64_t) - 1 };
  * struct slot - one open file of a node device and its region, or room for one
  * @fd: The file; -1 where it is closed, which its mappings may outlive
  * @node: Its node
+ * @weights: Where its pages are striped: of that node and of the other; else zeroes
  * @readable_only: Whether it was opened so
  * @pages: The region's length; 0: there is none
  * @flags: What it was made with
@@ -48,6 +49,7 @@ static const size_t slot_words[] = { 0, 211, PAGE / sizeof(uint64_t) - 1 };
 struct slot {
 	int fd;
 	int node;
+	unsigned int weights[2];
 	bool readable_only;
 	size_t pages;
 	uint32_t flags;
@@ -70,6 +72,14 @@ static inline uint64_t slot_word(uint16_t tag, size_t page, uint32_t stamp)
 static inline bool slot_may_hold(uint64_t word, uint16_t tag, size_t page)
 {
 	return !word || word >> 32 == ((uint64_t)tag << 16 | page);
+}
+
+/* The node that a page is on, by the contract */
+static inline int slot_node(const struct slot *slot, size_t page)
+{
+	const unsigned int turn = slot->weights[0] + slot->weights[1];
+
+	return turn && page % turn >= slot->weights[0] ? !slot->node : slot->node;
 }
 
 static inline char *slot_addr(const struct slot *slot, size_t page)

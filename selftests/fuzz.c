@@ -25,6 +25,7 @@
 #include "device.h"
 #include "fuzz-slot.h"
 #include "fuzz-weather.h"
+#include "stripes.h"
 
 #define SLOTS 6
 #define CHILDREN 3
@@ -51,6 +52,7 @@ static struct {
  * @started: Operations that were begun
  * @done: Those that were not only looked for
  * @regions: Regions made
+ * @striped: Those of them that are on both nodes
  * @refused: Regions refused
  * @forks: Children that went on with their parent's memory
  * @killed: Those that were killed at it
@@ -60,7 +62,7 @@ static struct {
  * @wrong: Something was not as it must be, and somebody said so
  */
 static struct tally {
-	atomic_ulong started, done, regions, refused, forks, killed, sigbus, passed;
+	atomic_ulong started, done, regions, striped, refused, forks, killed, sigbus, passed;
 	atomic_bool stop, wrong;
 } *tally;
 
@@ -73,6 +75,7 @@ static int mailbox[2];
 struct parcel {
 	uint16_t tag;
 	int node;
+	unsigned int weights[2];
 	size_t pages;
 	uint32_t flags;
 };
@@ -261,6 +264,20 @@ static size_t any_length(void)
 /* What a region is refused for in bad weather */
 #define WEATHER ENOMEM, EPERM, ENODEV, EOPNOTSUPP
 
+/* ALLOC's errno, of pages of both nodes */
+static int alloc_of_both(const struct slot *slot, const unsigned int *weights, size_t bytes,
+			 uint32_t flags, struct numapin_alloc *reply)
+{
+	struct stripes both = {
+		.stripe = { { slot->fd, weights[0] }, { open_node(!slot->node, O_RDWR), weights[1] } },
+		.count = 2,
+	};
+	int error = alloc_striped(&both, bytes, flags, reply);
+
+	close(both.stripe[1].fd);
+	return error;
+}
+
 static bool op_alloc(struct slot *slot)
 {
 	static const uint32_t kinds[] = {
@@ -269,13 +286,19 @@ static bool op_alloc(struct slot *slot)
 		NUMAPIN_ALLOC_PRIVATE | NUMAPIN_ALLOC_RESERVE,
 	};
 	const uint32_t flags = kinds[below(ARRAY_SIZE(kinds))];
-	const size_t pages = any_length();
+	const size_t pages = any_length(), bytes = pages * PAGE - below(PAGE);
+	const unsigned int weights[] = { 1 + below(5), 1 + below(5) };
+	const bool striped = (flags & NUMAPIN_ALLOC_NO_HUGE) && one_in(2);
 	struct numapin_alloc reply;
 	int error;
 
 	if (slot->fd < 0)
 		return false;
-	error = alloc_region(slot->fd, pages * PAGE - below(PAGE), flags, &reply);
+	error = striped ? alloc_of_both(slot, weights, bytes, flags, &reply) :
+			  alloc_region(slot->fd, bytes, flags, &reply);
+	/* The other node's device may not be there to be opened. */
+	if (striped && error == EBADF)
+		return false;
 	if (slot->readable_only)
 		MUST(error == EBADF, "ALLOC of a file to be read: %s", name_of(error));
 	else if (slot->pages)
@@ -291,6 +314,9 @@ static bool op_alloc(struct slot *slot)
 	     "ALLOC of %zu pages of node %d: %llu bytes of node %d", pages, slot->node,
 	     reply.out_length, reply.out_node);
 	begin_region(slot, pages, flags);
+	if (striped)
+		memcpy(slot->weights, weights, sizeof(weights));
+	tally->striped += striped;
 	return true;
 }
 
@@ -555,9 +581,10 @@ static bool op_madvise(struct slot *slot)
 /* Other nodes' pull on the pages */
 static bool op_move(struct slot *slot)
 {
-	const unsigned long other = 1ul << !slot->node;
 	const size_t page = mapped_page(slot, READABLE);
-	int to = !slot->node, status = -1;
+	const int node = slot_node(slot, page);
+	const unsigned long other = 1ul << !node;
+	int to = !node, status = -1;
 	void *addr;
 
 	if (page == slot->pages)
@@ -569,7 +596,7 @@ static bool op_move(struct slot *slot)
 		move_pages(0, 1, &addr, &to, &status, MPOL_MF_MOVE);
 	status = -ENOENT;
 	if (!move_pages(0, 1, &addr, NULL, &status, 0))
-		MUST(status == slot->node || status < 0, "page %zu is on node %d", page, status);
+		MUST(status == node || status < 0, "page %zu is on node %d", page, status);
 	return true;
 }
 
@@ -619,7 +646,8 @@ static bool op_locate(struct slot *slot)
 	/* Of a private region there may be pages that were not to be had. */
 	MUST(!error || (error == ENXIO && slot_private(slot)), "LOCATE: %s", name_of(error));
 	for (size_t i = 0; !error && i < nr; i++)
-		MUST(nodes[i] == slot->node, "LOCATE: page %zu on node %d", first + i, nodes[i]);
+		MUST(nodes[i] == slot_node(slot, first + i), "LOCATE: page %zu on node %d",
+		     first + i, nodes[i]);
 	return true;
 }
 
@@ -688,7 +716,10 @@ static bool op_show(struct slot *slot)
 /* A shared region goes to whoever looks into the mailbox next. */
 static bool op_send(struct slot *slot)
 {
-	struct parcel parcel = { slot->tag, slot->node, slot->pages, slot->flags };
+	struct parcel parcel = {
+		slot->tag, slot->node, { slot->weights[0], slot->weights[1] }, slot->pages,
+		slot->flags,
+	};
 	char control[CMSG_SPACE(sizeof(int))] = { };
 	struct iovec iov = { &parcel, sizeof(parcel) };
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
@@ -735,6 +766,7 @@ static bool op_receive(struct slot *slot)
 	slot_forget(slot);
 	slot->fd = fd;
 	slot->node = parcel.node;
+	memcpy(slot->weights, parcel.weights, sizeof(slot->weights));
 	slot->pages = parcel.pages;
 	slot->tag = parcel.tag;
 	slot->flags = parcel.flags;
@@ -1135,6 +1167,7 @@ static void report(bool ok)
 	} counts[] = {
 		{ "operations", tally->done },
 		{ "regions", tally->regions },
+		{ "striped", tally->striped },
 		{ "refused", tally->refused },
 		{ "forks", tally->forks },
 		{ "killed", tally->killed },
