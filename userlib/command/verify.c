@@ -95,7 +95,8 @@ static void claim_of(const struct numapin_mapping *mapping, char *list, size_t s
 	const char *nodes = strchr(mapping->policy, ':');
 
 	*list = '\0';
-	if (mapping->outcome == NUMAPIN_PINNED)
+	/* A striped region has a device's name, and no policy. */
+	if (mapping->outcome == NUMAPIN_PINNED && nodes)
 		snprintf(list, size, "%d", node_of_device(mapping->name));
 	else if (mapping->outcome == NUMAPIN_BOUND && nodes)
 		snprintf(list, size, "%s", nodes + 1);
