@@ -13,6 +13,7 @@
 #include "device.h"
 #include "library.h"
 #include "oracle.h"
+#include "stripes.h"
 #include "pressure.h"
 
 /* Of x86's kernels: /sys/class/numapin has no greater minor number. */
@@ -238,6 +239,31 @@ static void check_pinned(struct __test_metadata *_metadata, int node)
 	EXPECT_EQ(NUMAPIN_REASON_TOO_LARGE, receipt.reason);
 	snprintf(words, sizeof(words), "node %d is too small", node);
 	EXPECT_NE(NULL, strstr(numapin_error(), words));
+}
+
+/* As many as there are, with as many as there may be; and not in their order */
+TEST_F(machine, stripes_over_all_nodes)
+{
+	struct stripes stripes;
+	int nodes[NUMAPIN_MAX_STRIPES];
+	unsigned int weights[NUMAPIN_MAX_STRIPES], count = 0;
+	size_t bytes = 0;
+	char *addr;
+
+	for (int node = MAX_NODES - 1; node >= 0 && count < NUMAPIN_MAX_STRIPES; node--) {
+		if (!numa_bitmask_isbitset(self->pinnable, node))
+			continue;
+		weights[count] = 1 + node % 3;
+		bytes += 5 * weights[count] * PAGE;
+		nodes[count++] = node;
+	}
+	ASSERT_TRUE(open_stripes(&stripes, nodes, weights, count));
+	ASSERT_EQ(0, alloc_striped(&stripes, bytes, NUMAPIN_ALLOC_NO_HUGE, NULL));
+	addr = map_shared(stripes.stripe[0].fd, bytes, 0);
+	ASSERT_NE(MAP_FAILED, addr);
+	EXPECT_EQ(0, pages_off_stripe(&stripes, addr, bytes, PAGE));
+	munmap(addr, bytes);
+	close_stripes(&stripes);
 }
 
 TEST_F(machine, pins_on_each_node)
