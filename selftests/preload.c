@@ -160,10 +160,16 @@ TEST(by_the_policy_of_the_thread)
 	EXPECT_TRUE(nothing_left());
 }
 
-static void write_all_small(char *addr, size_t bytes, uint64_t who)
+/* How many pages are not on node 0 and node 1 in turn */
+static long out_of_turn(const char *addr, size_t bytes)
 {
-	madvise(addr, bytes, MADV_NOHUGEPAGE);
-	write_all(addr, bytes, who);
+	int *nodes = nodes_of(addr, bytes);
+	long found = nodes ? 0 : -1;
+
+	for (size_t i = 0; nodes && i < bytes / PAGE; i++)
+		found += nodes[i] != i % 2;
+	free(nodes);
+	return found;
 }
 
 TEST(interleaved)
@@ -180,23 +186,59 @@ TEST(interleaved)
 	v2 = numa_alloc_interleaved_subset(MIB, numa_all_nodes_ptr);
 	v1 = interleaved_subset_v1(MIB, &both);
 	ASSERT_TRUE(let_go(&caught));
-	EXPECT_EQ(1, warnings_in(caught.text));
-	EXPECT_TRUE(SAYS(caught.text, "several nodes", "libnuma", "not pinned"));
-	/* Each page in turn, unless there are huge ones */
-	write_all_small(all, MIB, 1);
-	write_all_small(v2, MIB, 1);
-	write_all_small(v1, MIB, 1);
-	for (int node = 0; node <= 1; node++) {
-		EXPECT_EQ(MIB / PAGE / 2, pages_elsewhere(all, MIB, node));
-		EXPECT_EQ(MIB / PAGE / 2, pages_elsewhere(v2, MIB, node));
-		EXPECT_EQ(MIB / PAGE / 2, pages_elsewhere(v1, MIB, node));
-	}
-	EXPECT_EQ(-1, region_of(all, MIB));
-	EXPECT_EQ(-1, region_of(v2, MIB));
-	EXPECT_EQ(-1, region_of(v1, MIB));
+	EXPECT_EQ(0, warnings_in(caught.text));
+	/* A region of both counts with each. */
+	EXPECT_EQ(3 * MIB / 2, counter(0, "bytes"));
+	EXPECT_EQ(3 * MIB / 2, counter(1, "bytes"));
+	EXPECT_EQ(0, out_of_turn(all, MIB));
+	EXPECT_EQ(0, out_of_turn(v2, MIB));
+	EXPECT_EQ(0, out_of_turn(v1, MIB));
+	numa_free(all, MIB);
+	numa_free(v2, MIB);
+	numa_free(v1, MIB);
 
 	EXPECT_EQ(1, region_of(numa_alloc_interleaved_subset(MIB, only_node(1)), MIB));
 	EXPECT_EQ(1, region_of(interleaved_subset_v1(MIB, &one), MIB));
+	EXPECT_TRUE(nothing_left());
+}
+
+/* The nodes stay those that it is on, after a fork too. */
+TEST(interleaved_grows)
+{
+	char *addr = numa_alloc_interleaved(5 * PAGE);
+	pid_t pid;
+
+	write_all(addr, 5 * PAGE, 1);
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	addr = numa_realloc(addr, 5 * PAGE, MIB);
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(0, not_by(addr, 5 * PAGE, 1));
+	EXPECT_EQ(0, out_of_turn(addr, MIB));
+	EXPECT_EQ(MIB / 2, counter(0, "bytes"));
+	numa_free(addr, MIB);
+	EXPECT_TRUE(nothing_left());
+}
+
+/* Where one of the nodes refuses, it is libnuma's, with a warning. */
+TEST(interleaved_beyond_a_budget)
+{
+	struct caught caught;
+	char *addr;
+
+	ASSERT_TRUE(set_budget(1, "4096"));
+	ASSERT_TRUE(catch_stderr(&caught));
+	addr = numa_alloc_interleaved(MIB);
+	ASSERT_TRUE(let_go(&caught));
+	ASSERT_TRUE(set_budget(1, "max"));
+	EXPECT_EQ(1, warnings_in(caught.text));
+	EXPECT_TRUE(SAYS(caught.text, "node 1", "left of its budget", "libnuma's memory"));
+	madvise(addr, MIB, MADV_NOHUGEPAGE);
+	write_all(addr, MIB, 1);
+	EXPECT_EQ(MIB / PAGE / 2, pages_elsewhere(addr, MIB, 0));
+	EXPECT_EQ(-1, region_of(addr, MIB));
 	EXPECT_TRUE(nothing_left());
 }
 

@@ -56,7 +56,8 @@ static void *get_memory(size_t size)
 
 	/* open() and write() are where a thread may end, with those locks. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);
-	addr = pinned_memory(size, preload_node, "the heap has no pinned memory for this");
+	addr = pinned_memory(size, &(struct numapin_part){ preload_node, 1 }, 1,
+			     "the heap has no pinned memory for this");
 	if (!addr && errno != ENOMEM)
 		addr = policed_memory(size);
 	pthread_setcancelstate(cancellation, NULL);

@@ -14,17 +14,21 @@
 int preload_node = -1;
 
 /*
- * A region of whole pages on a node. NULL and errno where it cannot be had, and then
- * a warning that says what there is @instead.
+ * A region of whole pages, of 4 KiB in turn where it is of several nodes. NULL and
+ * errno where it cannot be had, and then a warning that says what there is @instead.
  */
-void *pinned_memory(size_t size, int node, const char *instead)
+void *pinned_memory(size_t size, const struct numapin_part *parts, size_t count,
+		    const char *instead)
 {
+	const size_t bytes = whole_pages(size);
 	struct numapin_receipt receipt;
 	char message[512];
 	void *addr;
 	int error;
 
-	addr = numapin_alloc(node, whole_pages(size), NUMAPIN_REGION, &receipt);
+	addr = count == 1 ? numapin_alloc(parts->node, bytes, NUMAPIN_REGION, &receipt) :
+			    numapin_alloc_striped(parts, count, bytes,
+						  NUMAPIN_REGION | NUMAPIN_NO_HUGE, &receipt);
 	/* What makes no sense is libnuma's to answer. */
 	if (addr || errno == EINVAL)
 		return addr;

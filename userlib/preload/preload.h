@@ -62,7 +62,8 @@ struct mapping {
 /* preload.c */
 extern int preload_node;
 bool find_mapping(const char *addr, struct mapping *mapping);
-void *pinned_memory(size_t size, int node, const char *instead);
+void *pinned_memory(size_t size, const struct numapin_part *parts, size_t count,
+		    const char *instead);
 
 /* heap.c */
 void heap_init(void);
