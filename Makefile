@@ -81,6 +81,8 @@ check-portable: guest-modules
 # Programs that do not know of numapin
 check-clients: GUEST_KERNELS = $(KERNEL)
 check-clients: guest-modules selftests
+	@scripts/deps clients
+	$(MAKE) -C selftests clients
 	selftests/vm/boot --kernel $(KERNEL) --log build/logs/clients.dmesg selftests/clients
 
 # In guests: where clearing memory is slow, and where it is quick. With HOST=1 on this
