@@ -148,24 +148,28 @@ int node_of_device(const char *name);
 
 /**
  * struct region - a region that a process has a descriptor of
- * @id: The module's number for it, of which the node has no other
- * @bytes: Its length
+ * @device: The node of its device
+ * @id: The module's number for it, of which the device has no other
+ * @length: Its length
+ * @bytes: How much of it is on the holder's node
  * @private: Whether it is private to a process
  */
 struct region {
+	int device;
 	unsigned long long id;
+	unsigned long long length;
 	unsigned long long bytes;
 	bool private;
 };
 
 /**
- * struct holder - what a process has of a node's device
+ * struct holder - what a process has of a node, by node devices
  * @pid: The process
  * @command: Its name, as the kernel has it
  * @node: The node
  * @bytes: What it holds: the regions of its descriptors, and of what else is mapped its
  *         share: a page that n page tables have is an nth for each
- * @mapped_bytes: The length of its mappings
+ * @mapped_bytes: The length of its mappings; of a striped region in proportion
  * @regions: Those of its descriptors, each once
  * @nr_regions: How many
  */

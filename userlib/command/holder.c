@@ -5,7 +5,8 @@
  * A descriptor's region has a number, and counts once for each process that has it. A
  * mapping has none. Where the process has a descriptor of a region as long as the
  * mapping, it is taken for that region's, once. Of what else is mapped the
- * kernel's Pss counts, which divides a page among those who have it.
+ * kernel's Pss counts, which divides a page among those who have it; and where that is
+ * of a striped region, in proportion to where numa_maps has its pages.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -24,8 +25,10 @@
  * @start: Its address
  * @end: What follows it
  * @offset: Of the region
- * @node: Its node
+ * @node: The node of its device
  * @pss: Bytes of its pages, each divided by how often it is mapped
+ * @nodes: Of a striped region: where its pages are; NULL: all are on @node
+ * @nr_nodes: How many
  */
 struct mapping {
 	unsigned long start;
@@ -33,6 +36,18 @@ struct mapping {
 	unsigned long long offset;
 	int node;
 	unsigned long long pss;
+	struct numapin_node_bytes *nodes;
+	size_t nr_nodes;
+};
+
+/**
+ * struct mappings - those of a process
+ * @list: By address
+ * @count: How many
+ */
+struct mappings {
+	struct mapping *list;
+	size_t count;
 };
 
 /* The name of a process; what a terminal may take for more than text is "?" */
@@ -67,33 +82,42 @@ static struct holder *holder_of(struct holders *holders, int pid, int node)
 static void add_region(struct holder *holder, const struct region *region)
 {
 	for (size_t i = 0; i < holder->nr_regions; i++)
-		if (holder->regions[i].id == region->id)
+		if (holder->regions[i].device == region->device &&
+		    holder->regions[i].id == region->id)
 			return;
 	holder->regions = grow(holder->regions, holder->nr_regions, sizeof(*region));
 	holder->regions[holder->nr_regions++] = *region;
 	holder->bytes += region->bytes;
 }
 
-/* What fdinfo tells of a region: its node; -1: there is none. */
-static int read_region(const char *path, struct region *region)
+/* Adds what fdinfo tells of a region, to who has its node, or each of its nodes. */
+static void read_region(struct holders *holders, int pid, const char *path)
 {
 	FILE *file = fopen(path, "re");
-	bool has_region = false;
+	bool has_region = false, striped = false;
+	struct region region = { 0 };
 	char line[256];
-	int node = -1, private;
+	int node, private;
 
 	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "numapin-node: %d", &node) == 1 ||
-		    sscanf(line, "numapin-bytes: %llu", &region->bytes) == 1)
+		if (sscanf(line, "numapin-node: %d", &region.device) == 1 ||
+		    sscanf(line, "numapin-bytes: %llu", &region.length) == 1)
 			continue;
-		if (sscanf(line, "numapin-region: %llu", &region->id) == 1)
+		if (sscanf(line, "numapin-region: %llu", &region.id) == 1) {
 			has_region = true;
-		else if (sscanf(line, "numapin-private: %d", &private) == 1)
-			region->private = private;
+		} else if (sscanf(line, "numapin-private: %d", &private) == 1) {
+			region.private = private;
+		} else if (sscanf(line, "numapin-stripe: %d %*u %llu", &node, &region.bytes) == 2) {
+			add_region(holder_of(holders, pid, node), &region);
+			striped = true;
+		}
 	}
 	if (file)
 		fclose(file);
-	return has_region ? node : -1;
+	if (!has_region || striped)
+		return;
+	region.bytes = region.length;
+	add_region(holder_of(holders, pid, region.device), &region);
 }
 
 static void read_descriptors(struct holders *holders, int pid)
@@ -106,16 +130,11 @@ static void read_descriptors(struct holders *holders, int pid)
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	dir = opendir(path);
 	while (dir && (entry = readdir(dir))) {
-		struct region region = { 0 };
-		int node;
-
 		/* Only a device has a region, and fdinfo of all files takes long. */
 		if (fstatat(dirfd(dir), entry->d_name, &file, 0) || !S_ISCHR(file.st_mode))
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%.16s", pid, entry->d_name);
-		node = read_region(path, &region);
-		if (node >= 0)
-			add_region(holder_of(holders, pid, node), &region);
+		read_region(holders, pid, path);
 	}
 	if (dir)
 		closedir(dir);
@@ -136,13 +155,30 @@ static bool maps_a_device(int pid)
 	return found;
 }
 
+/* What of a mapping's pages is on a node: from 0 to 1 */
+static double share_of(const struct mapping *mapping, int node)
+{
+	double all = 0, there = 0;
+
+	if (!mapping->nr_nodes)
+		return mapping->node == node;
+	for (size_t i = 0; i < mapping->nr_nodes; i++) {
+		all += (double)mapping->nodes[i].bytes;
+		if (mapping->nodes[i].node == node)
+			there += (double)mapping->nodes[i].bytes;
+	}
+	return there / all;
+}
+
 /* Whether a mapping is all of a region of one of the descriptors, which is not taken yet. */
 static bool is_of_descriptor(const struct holder *holder, bool *taken,
 			     const struct mapping *mapping)
 {
 	for (size_t i = 0; i < holder->nr_regions; i++) {
-		if (taken[i] || mapping->offset ||
-		    holder->regions[i].bytes != mapping->end - mapping->start)
+		const struct region *region = &holder->regions[i];
+
+		if (taken[i] || mapping->offset || region->device != mapping->node ||
+		    region->length != mapping->end - mapping->start)
 			continue;
 		taken[i] = true;
 		return true;
@@ -150,18 +186,21 @@ static bool is_of_descriptor(const struct holder *holder, bool *taken,
 	return false;
 }
 
-static void add_mappings(struct holder *holder, const struct mapping *mappings, size_t count)
+static void add_mappings(struct holder *holder, const struct mappings *mappings)
 {
 	bool *taken = calloc(holder->nr_regions + 1, sizeof(*taken));
+	const struct mapping *mapping;
 
 	if (!taken)
 		exit(failed("%s", strerror(errno)));
-	for (size_t i = 0; i < count; i++) {
-		if (mappings[i].node != holder->node)
-			continue;
-		holder->mapped_bytes += mappings[i].end - mappings[i].start;
-		if (!is_of_descriptor(holder, taken, &mappings[i]))
-			holder->bytes += mappings[i].pss;
+	for (size_t i = 0; i < mappings->count; i++) {
+		double share;
+
+		mapping = &mappings->list[i];
+		share = share_of(mapping, holder->node);
+		holder->mapped_bytes += (double)(mapping->end - mapping->start) * share;
+		if (share > 0 && !is_of_descriptor(holder, taken, mapping))
+			holder->bytes += (double)mapping->pss * share;
 	}
 	free(taken);
 }
@@ -173,54 +212,83 @@ static bool goes_on(const struct mapping *last, const struct mapping *next)
 	       last->offset + (last->end - last->start) == next->offset;
 }
 
-static size_t read_mappings(int pid, struct mapping **mappings)
+/* What smaps has of node devices */
+static void read_mappings(int pid, struct mappings *mappings)
 {
 	char path[64], line[PATH_SIZE + 256];
-	struct mapping mapping;
+	struct mapping mapping = { 0 }, *last = NULL;
 	unsigned long long kib;
-	size_t count = 0;
 	bool ours = false;
 	FILE *smaps;
 
-	*mappings = NULL;
 	snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
 	smaps = fopen(path, "re");
 	while (smaps && fgets(line, sizeof(line), smaps)) {
 		if (sscanf(line, "%lx-%lx %*s %llx", &mapping.start, &mapping.end,
 			   &mapping.offset) == 3) {
 			mapping.node = node_of_device(line);
-			mapping.pss = 0;
 			ours = mapping.node >= 0;
-			if (ours && count && goes_on(&(*mappings)[count - 1], &mapping)) {
-				(*mappings)[count - 1].end = mapping.end;
+			if (ours && last && goes_on(last, &mapping)) {
+				last->end = mapping.end;
 			} else if (ours) {
-				*mappings = grow(*mappings, count, sizeof(mapping));
-				(*mappings)[count++] = mapping;
+				mappings->list = grow(mappings->list, mappings->count,
+						      sizeof(mapping));
+				last = &mappings->list[mappings->count++];
+				*last = mapping;
 			}
 		} else if (ours && sscanf(line, "Pss: %llu", &kib) == 1) {
-			(*mappings)[count - 1].pss += kib << 10;
+			last->pss += kib << 10;
 		}
 	}
 	if (smaps)
 		fclose(smaps);
-	return count;
+}
+
+/* Adds to a mapping where numa_maps has pages of it, if no policy says where they are. */
+static int add_nodes(const struct numapin_mapping *told, void *arg)
+{
+	const unsigned long start = (unsigned long)told->addr;
+	struct mappings *mappings = arg;
+
+	if (told->outcome != NUMAPIN_PINNED || strchr(told->policy, ':'))
+		return 0;
+	for (size_t i = 0; i < mappings->count; i++) {
+		struct mapping *mapping = &mappings->list[i];
+
+		if (start < mapping->start || start >= mapping->end)
+			continue;
+		for (size_t n = 0; n < told->count; n++) {
+			mapping->nodes = grow(mapping->nodes, mapping->nr_nodes,
+					      sizeof(*mapping->nodes));
+			mapping->nodes[mapping->nr_nodes++] = told->nodes[n];
+		}
+	}
+	return 0;
 }
 
 static void read_process(struct holders *holders, int pid)
 {
 	const size_t before = holders->count;
-	struct mapping *mappings;
-	size_t count;
+	struct mappings mappings = { 0 };
 
 	read_descriptors(holders, pid);
 	if (!maps_a_device(pid))
 		return;
-	count = read_mappings(pid, &mappings);
-	for (size_t i = 0; i < count; i++)
-		holder_of(holders, pid, mappings[i].node);
+	read_mappings(pid, &mappings);
+	numapin_mappings(pid, add_nodes, &mappings);
+	for (size_t i = 0; i < mappings.count; i++) {
+		const struct mapping *mapping = &mappings.list[i];
+
+		if (!mapping->nr_nodes)
+			holder_of(holders, pid, mapping->node);
+		for (size_t n = 0; n < mapping->nr_nodes; n++)
+			holder_of(holders, pid, mapping->nodes[n].node);
+	}
 	for (size_t i = before; i < holders->count; i++)
-		add_mappings(&holders->list[i], mappings, count);
-	free(mappings);
+		add_mappings(&holders->list[i], &mappings);
+	for (size_t i = 0; i < mappings.count; i++)
+		free(mappings.list[i].nodes);
+	free(mappings.list);
 }
 
 int read_holders(struct holders *holders)
@@ -247,7 +315,7 @@ void free_holders(struct holders *holders)
 }
 
 /* Whether a holder before this one has the region too */
-static bool was_counted(const struct holders *holders, size_t index, unsigned long long id)
+static bool was_counted(const struct holders *holders, size_t index, const struct region *region)
 {
 	const int node = holders->list[index].node;
 
@@ -255,7 +323,8 @@ static bool was_counted(const struct holders *holders, size_t index, unsigned lo
 		const struct holder *other = &holders->list[i];
 
 		for (size_t r = 0; other->node == node && r < other->nr_regions; r++)
-			if (other->regions[r].id == id)
+			if (other->regions[r].device == region->device &&
+			    other->regions[r].id == region->id)
 				return true;
 	}
 	return false;
@@ -273,7 +342,7 @@ unsigned long long held_bytes(const struct holders *holders, int node)
 			continue;
 		bytes += holder->bytes;
 		for (size_t r = 0; r < holder->nr_regions; r++)
-			if (was_counted(holders, i, holder->regions[r].id))
+			if (was_counted(holders, i, &holder->regions[r]))
 				bytes -= holder->regions[r].bytes;
 	}
 	return bytes;

@@ -212,6 +212,7 @@ static void print_holder_json(struct json *json, const struct holder *holder)
 	json_open(json, "regions", '[');
 	for (size_t i = 0; i < holder->nr_regions; i++) {
 		json_open(json, NULL, '{');
+		json_number(json, "device", holder->regions[i].device);
 		json_bytes(json, "region", holder->regions[i].id);
 		json_bytes(json, "bytes", holder->regions[i].bytes);
 		json_bool(json, "private", holder->regions[i].private);
