@@ -268,13 +268,14 @@ static size_t any_length(void)
 static int alloc_of_both(const struct slot *slot, const unsigned int *weights, size_t bytes,
 			 uint32_t flags, struct numapin_alloc *reply)
 {
-	struct stripes both = {
-		.stripe = { { slot->fd, weights[0] }, { open_node(!slot->node, O_RDWR), weights[1] } },
+	const int other = open_node(!slot->node, O_RDWR);
+	const struct stripes both = {
+		.stripe = { { slot->fd, weights[0] }, { other, weights[1] } },
 		.count = 2,
 	};
 	int error = alloc_striped(&both, bytes, flags, reply);
 
-	close(both.stripe[1].fd);
+	close(other);
 	return error;
 }
 

@@ -254,7 +254,7 @@ TEST_F(machine, stripes_over_all_nodes)
 		if (!numa_bitmask_isbitset(self->pinnable, node))
 			continue;
 		weights[count] = 1 + node % 3;
-		bytes += 5 * weights[count] * PAGE;
+		bytes += 5 * PAGE * weights[count];
 		nodes[count++] = node;
 	}
 	ASSERT_TRUE(open_stripes(&stripes, nodes, weights, count));

@@ -155,19 +155,20 @@ static bool maps_a_device(int pid)
 	return found;
 }
 
-/* What of a mapping's pages is on a node: from 0 to 1 */
-static double share_of(const struct mapping *mapping, int node)
+/* What of so many bytes of a mapping is on a node */
+static unsigned long long share_of(const struct mapping *mapping, int node,
+				   unsigned long long bytes)
 {
 	double all = 0, there = 0;
 
 	if (!mapping->nr_nodes)
-		return mapping->node == node;
+		return mapping->node == node ? bytes : 0;
 	for (size_t i = 0; i < mapping->nr_nodes; i++) {
 		all += (double)mapping->nodes[i].bytes;
 		if (mapping->nodes[i].node == node)
 			there += (double)mapping->nodes[i].bytes;
 	}
-	return there / all;
+	return (unsigned long long)((double)bytes * there / all);
 }
 
 /* Whether a mapping is all of a region of one of the descriptors, which is not taken yet. */
@@ -189,18 +190,17 @@ static bool is_of_descriptor(const struct holder *holder, bool *taken,
 static void add_mappings(struct holder *holder, const struct mappings *mappings)
 {
 	bool *taken = calloc(holder->nr_regions + 1, sizeof(*taken));
-	const struct mapping *mapping;
 
 	if (!taken)
 		exit(failed("%s", strerror(errno)));
 	for (size_t i = 0; i < mappings->count; i++) {
-		double share;
+		const struct mapping *mapping = &mappings->list[i];
+		const unsigned long long mapped = share_of(mapping, holder->node,
+							   mapping->end - mapping->start);
 
-		mapping = &mappings->list[i];
-		share = share_of(mapping, holder->node);
-		holder->mapped_bytes += (double)(mapping->end - mapping->start) * share;
-		if (share > 0 && !is_of_descriptor(holder, taken, mapping))
-			holder->bytes += (double)mapping->pss * share;
+		holder->mapped_bytes += mapped;
+		if (mapped && !is_of_descriptor(holder, taken, mapping))
+			holder->bytes += share_of(mapping, holder->node, mapping->pss);
 	}
 	free(taken);
 }
