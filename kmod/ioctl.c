@@ -175,7 +175,9 @@ static int fill_region(struct numapin_call *call, struct numapin_request *req)
 		return -EBADF;
 	if (call->arg.alloc.nr_stripes)
 		rc = read_stripes(&call->arg.alloc, req);
-	if (!rc)
+	if (rc)
+		numapin_count_refusal(req, rc);
+	else
 		rc = numapin_region_fill(call->file->private_data, req);
 	kfree(req->lanes);
 	return rc;
