@@ -50,7 +50,7 @@ struct user_struct;
 
 /**
  * struct numapin_pool - a node's folios of HPAGE_PMD_ORDER that root set aside
- * @lock: Guards the lists and the numbers; but @size is read without, too
+ * @lock: Guards the lists and the numbers; but @size and @nr_dirty are read without, too
  * @size: How many it is to have, with @nr_used; root sets it
  * @nr_zeroed: How many are in @zeroed
  * @nr_dirty: How many are in @dirty, or are being zeroed
@@ -387,7 +387,7 @@ int numapin_crew_init(void);
 void numapin_crew_exit(void);
 
 /* pool.c */
-struct folio *numapin_pool_take_zeroed(struct numapin_node *node);
+struct folio *numapin_pool_take_first(struct numapin_node *node);
 struct folio *numapin_pool_take(struct numapin_node *node, gfp_t gfp);
 bool numapin_pool_put(struct numapin_node *node, struct folio *folio);
 void numapin_pool_forget(struct numapin_node *node, struct folio *folio);

@@ -174,13 +174,8 @@ static struct folio *hand_out(struct numapin_node *node, struct folio *folio,
 	return numapin_folio_quarantine(node, folio) ? NULL : folio;
 }
 
-/**
- * numapin_pool_take_zeroed - a folio that is ready
- * @node: Of which node
- *
- * Return: a folio of HPAGE_PMD_ORDER, zeroed, charged to no memory cgroup; or NULL.
- */
-struct folio *numapin_pool_take_zeroed(struct numapin_node *node)
+/* A folio that is ready; or NULL. */
+static struct folio *take_zeroed(struct numapin_node *node)
 {
 	struct numapin_pool *pool = &node->pool;
 	struct dmem_cgroup_pool_state *share;
@@ -227,13 +222,30 @@ struct folio *numapin_pool_take(struct numapin_node *node, gfp_t gfp)
 {
 	struct folio *folio;
 
-	folio = numapin_pool_take_zeroed(node);
+	folio = take_zeroed(node);
 	if (folio)
 		return folio;
 	folio = take_dirty(node);
 	if (folio && (gfp & __GFP_ZERO))
 		zero(folio);
 	return folio;
+}
+
+/**
+ * numapin_pool_take_first - a folio that the caller is to take before he has helpers
+ * @node: Of which node
+ *
+ * One that is ready; and of what is not zeroed, which helpers could zero, where they
+ * may have none of it because it counts in cgroups' shares.
+ *
+ * Return: a folio of HPAGE_PMD_ORDER, zeroed, charged to no memory cgroup; or NULL.
+ */
+struct folio *numapin_pool_take_first(struct numapin_node *node)
+{
+	const struct numapin_pool *pool = &node->pool;
+
+	return pool->dmem && READ_ONCE(pool->nr_dirty) ?
+		       numapin_pool_take(node, __GFP_ZERO) : take_zeroed(node);
 }
 
 /**

@@ -73,7 +73,8 @@ static void alloc_huge_readily(struct numapin_region *region,
 	struct folio *folio;
 	unsigned long nr = 0, i;
 
-	while (nr < wanted && (folio = numapin_pool_take_zeroed(lane->node)))
+	while (nr < wanted && !fatal_signal_pending(current) &&
+	       (folio = numapin_pool_take_first(lane->node)))
 		huge[nr++] = folio;
 	nr += numapin_crew_alloc(lane->node, HPAGE_PMD_ORDER, REGION_GFP,
 				 (void **)&huge[nr], wanted - nr);
