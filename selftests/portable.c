@@ -209,6 +209,25 @@ static void any_node_is_unbound(void)
 	CHECK(!free_numa_memory(addr, 3));
 }
 
+/* By the first of them, and where each page would be is known all the same. */
+static void striped_is_unbound(void)
+{
+	static const struct numapin_part parts[] = { { 1000, 1 }, { 1001, 2 } };
+	struct numapin_receipt receipt = junk();
+	void *addr = numapin_alloc_striped(parts, 2, 3 * MIB, NUMAPIN_NO_HUGE, &receipt);
+
+	CHECK(addr);
+	CHECK(receipt.node == 1000 && receipt.outcome == NUMAPIN_UNBOUND &&
+	      receipt.reason == NUMAPIN_REASON_NO_NUMA);
+	CHECK(warnings == 1 && strstr(last_warning, "node 1000: "));
+	CHECK(!free_numa_memory(addr, 3 * MIB));
+	CHECK(numapin_part_node(parts, 2, 3) == 1000 && numapin_part_node(parts, 2, 5) == 1001);
+
+	errno = 0;
+	CHECK(!numapin_alloc_striped(parts, 2, MIB, 0, &receipt));
+	CHECK(errno == EINVAL && !receipt.outcome);
+}
+
 static void strict(void)
 {
 	void *addr;
@@ -446,6 +465,7 @@ static const struct {
 	{ "zeroed_aligned_and_usable", zeroed_aligned_and_usable },
 	{ "receipt_and_warning", receipt_and_warning },
 	{ "any_node_is_unbound", any_node_is_unbound },
+	{ "striped_is_unbound", striped_is_unbound },
 	{ "strict", strict },
 	{ "shared", shared },
 	{ "forced_none", forced_none },
