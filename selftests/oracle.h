@@ -28,9 +28,12 @@
 #define PAGE ((size_t)4096)
 #define HUGE_PAGE (2 * MIB)
 
-/* Until a condition is true, for 20 s at most; whether it is. */
+/*
+ * Until a condition is true, for 20 s at most, or on a kernel that looks for mistakes,
+ * and is ten times as slow, for 200; whether it is.
+ */
 #define SOON(condition) ({						\
-	int _tries = 1000;						\
+	int _tries = is_sanitizing() ? 10000 : 1000;			\
 									\
 	while (!(condition) && --_tries)				\
 		usleep(20000);						\
