@@ -74,10 +74,12 @@ struct piece {
  *        if the way has any. Gives 0; or an errno and enum numapin_cause, which
  *        is NODE_FULL where the way does not tell.
  * @give: Frees a piece
+ * @keeps: Bytes of the node that it may keep until the process ends
  */
 struct way {
 	int (*take)(struct piece *piece, unsigned int flags, unsigned int *cause);
 	void (*give)(struct piece *piece);
+	size_t keeps;
 };
 
 static int take_by_alloc(struct piece *piece, unsigned int flags, unsigned int *cause)
@@ -128,9 +130,12 @@ static void give_by_library(struct piece *piece)
 	free_numa_memory(piece->addr, piece->bytes);
 }
 
-static const struct way by_alloc = { take_by_alloc, give_by_close };
-static const struct way by_mmap = { take_by_mmap, give_by_munmap };
-static const struct way by_library = { take_by_library, give_by_library };
+static const struct way by_alloc = { .take = take_by_alloc, .give = give_by_close };
+static const struct way by_mmap = { .take = take_by_mmap, .give = give_by_munmap };
+/* Of what it had small pieces out of, the library keeps one region. */
+static const struct way by_library = {
+	.take = take_by_library, .give = give_by_library, .keeps = SLAB
+};
 
 /**
  * struct filler - how a process fills the node
@@ -400,7 +405,7 @@ static void fill_and_free(struct __test_metadata *_metadata, struct scene *scene
 		hand_over(&workers[i]);
 	for (i = 0; i < nr; i++)
 		EXPECT_TRUE(take_over(&workers[i]));
-	EXPECT_EQ(0, counter(1, "bytes"));
+	EXPECT_GE((long)filler->way->keeps * nr, counter(1, "bytes"));
 	for (i = 0; i < nr; i++) {
 		hand_over(&workers[i]);
 		EXPECT_EQ(0, worker_wait(&workers[i]));

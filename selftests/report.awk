@@ -39,10 +39,15 @@ function finish(program_failed)
 	program = output = said = ""
 }
 
-function begin(name)
+function name_program(name)
 {
 	program = name
 	row = (machine ? machine ": " : "") name
+}
+
+function begin(name)
+{
+	name_program(name)
 	output = said = ""
 }
 
@@ -69,8 +74,9 @@ BEGIN { OFS = "\t" }
 /^# not ok / { add("failed", test_of($0)) }
 /^ok / { if (program) finish(0) }
 /^not ok / {
+	# What was said before it belongs to no program: why the guest ended.
 	if (!program)
-		begin("guest")
+		name_program("guest")
 	finish(1)
 }
 END {
