@@ -40,13 +40,18 @@ static inline void weather_find_block(void)
 	}
 }
 
+static inline const char *weather_block_path(char *path)
+{
+	snprintf(path, ATTRIBUTE_PATH, "/sys/devices/system/memory/memory%d/online", spare_block);
+	return path;
+}
+
 /* Puts it to use, or takes it back; whether it is so now. */
 static inline bool weather_block(bool online)
 {
 	char path[ATTRIBUTE_PATH];
 
-	snprintf(path, sizeof(path), "/sys/devices/system/memory/memory%d/online", spare_block);
-	if (file_number(path) == online)
+	if (file_number(weather_block_path(path)) == online)
 		return true;
 	/* What is in use by then stays. */
 	if (!write_file(path, online ? "1" : "0"))
@@ -55,9 +60,15 @@ static inline bool weather_block(bool online)
 	return true;
 }
 
-/* The same where it is all that node 1 has: regions must end first, and no new ones come. */
-static inline void weather_node(bool online)
+/*
+ * The other of the two where it is all that node 1 has: regions must end first, and no
+ * new ones come.
+ */
+static inline void weather_node(void)
 {
+	char path[ATTRIBUTE_PATH];
+	const bool online = !file_number(weather_block_path(path));
+
 	set_budget(1, online ? "max" : "0");
 	for (int tries = 0; !weather_block(online) && tries < 50; tries++)
 		usleep(20000);

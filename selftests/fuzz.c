@@ -969,6 +969,11 @@ static void change_weather(const pid_t *pids)
 	static const char *const budgets[] = { "max", "max", "67108864", "4194304", "0" };
 	static const char *const mems[] = { "0-1", "0-1", "0", "1" };
 
+	/* Often, or on a slow kernel it would not both come and go. */
+	if (comes_and_goes && one_in(3)) {
+		weather_node();
+		return;
+	}
 	switch (below(9)) {
 	case 0:
 		set_budget(1, budgets[below(ARRAY_SIZE(budgets))]);
@@ -992,9 +997,7 @@ static void change_weather(const pid_t *pids)
 		write_file("/proc/sys/vm/drop_caches", "3");
 		break;
 	case 6:
-		if (comes_and_goes)
-			weather_node(one_in(2));
-		else
+		if (!comes_and_goes)
 			weather_block(one_in(2));
 		break;
 	case 7:
