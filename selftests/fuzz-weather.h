@@ -6,6 +6,7 @@
 #ifndef SELFTESTS_FUZZ_WEATHER_H
 #define SELFTESTS_FUZZ_WEATHER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -14,6 +15,7 @@
 
 #include "cgroup.h"
 #include "device.h"
+#include "oracle.h"
 
 #define WEATHER_CGROUPS 2
 
@@ -61,17 +63,20 @@ static inline bool weather_block(bool online)
 }
 
 /*
- * The other of the two where it is all that node 1 has: regions must end first, and no
- * new ones come.
+ * The other of the two where it is all that node 1 has. It goes when all of its regions
+ * have ended: @leave tells the processes to end theirs, and none comes of a budget of 0.
  */
-static inline void weather_node(void)
+static inline void weather_node(atomic_bool *leave)
 {
 	char path[ATTRIBUTE_PATH];
 	const bool online = !file_number(weather_block_path(path));
 
 	set_budget(1, online ? "max" : "0");
+	*leave = !online;
+	SOON(online || !counter(1, "bytes"));
 	for (int tries = 0; !weather_block(online) && tries < 50; tries++)
 		usleep(20000);
+	*leave = false;
 }
 
 /* Makes the cgroups that the processes are moved between. */

@@ -58,12 +58,13 @@ static struct {
  * @killed: Those that were killed at it
  * @sigbus: Pages that were not to be had
  * @passed: Files received from another thread
+ * @leave: Nobody is to have any region
  * @stop: All are to end
  * @wrong: Something was not as it must be, and somebody said so
  */
 static struct tally {
 	atomic_ulong started, done, regions, striped, refused, forks, killed, sigbus, passed;
-	atomic_bool stop, wrong;
+	atomic_bool leave, stop, wrong;
 } *tally;
 
 /* Whether all the memory that node 1 will have is the weather's */
@@ -877,10 +878,28 @@ static const struct {
 	{ "fork", op_fork, 1 },
 };
 
+static void let_go(struct slot *slot)
+{
+	unmap_all(slot);
+	op_close(slot);
+}
+
+/* Of all that it has, and of a file that nobody has received yet */
+static void leave(void)
+{
+	struct parcel parcel;
+
+	for (int i = 0; i < SLOTS; i++)
+		let_go(&me->slots[i]);
+	close(receive(&parcel));
+}
+
 static void play_once(void)
 {
 	unsigned int pick, i = 0, sum = 0;
 
+	if (tally->leave)
+		leave();
 	for (size_t j = 0; j < ARRAY_SIZE(operations); j++)
 		sum += operations[j].weight;
 	pick = below(sum);
@@ -906,8 +925,7 @@ static void play(unsigned long ops)
 		for (size_t page = 0; page < slot->pages; page++)
 			if (slot->state[page] >= READABLE)
 				check_page(slot, slot_addr(slot, page), page);
-		unmap_all(slot);
-		op_close(slot);
+		let_go(slot);
 	}
 }
 
@@ -971,7 +989,7 @@ static void change_weather(const pid_t *pids)
 
 	/* Often, or on a slow kernel it would not both come and go. */
 	if (comes_and_goes && one_in(3)) {
-		weather_node();
+		weather_node(&tally->leave);
 		return;
 	}
 	switch (below(9)) {
