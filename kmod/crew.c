@@ -30,7 +30,7 @@
 #define HELPER_BYTES	(2 * HPAGE_PMD_SIZE)
 
 /* How long a helper shares a CPU with others */
-#define PATIENCE	(HZ / 50)
+#define PATIENCE	(HZ / 20)
 
 static unsigned int max_helpers = 8;
 module_param(max_helpers, uint, 0644);
@@ -91,7 +91,10 @@ static bool alloc_share(struct numapin_crew *crew)
 	return end < crew->nr;
 }
 
-/* For as long as nobody else has use for the CPU, but for a moment. */
+/*
+ * For as long as nobody else has use for the CPU, but for a moment. Who waited while
+ * pages were zeroed goes first: it may be all that he wants.
+ */
 static void help(struct work_struct *work)
 {
 	struct numapin_crew *crew =
@@ -100,9 +103,9 @@ static void help(struct work_struct *work)
 	unsigned long alone = jiffies;
 
 	while (time_before_eq(jiffies, alone + PATIENCE) && alloc_share(crew)) {
+		cond_resched();
 		if (single_task_running())
 			alone = jiffies;
-		cond_resched();
 	}
 	set_active_memcg(old);
 }
