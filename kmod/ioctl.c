@@ -2,6 +2,9 @@
 /*
  * The ioctls of a node device. The uAPI header has their contract.
  */
+#include <linux/cred.h>
+#include <linux/err.h>
+#include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -16,11 +19,13 @@ static_assert(sizeof(struct numapin_info) == 48);
 static_assert(sizeof(struct numapin_alloc) == 64);
 static_assert(sizeof(struct numapin_locate) == 32);
 static_assert(sizeof(struct numapin_stripe) == 8);
+static_assert(sizeof(struct numapin_reopen) == 16);
 static_assert(offsetof(struct numapin_info, out_page_sizes) == 24);
 static_assert(offsetof(struct numapin_alloc, length) == 8);
 static_assert(offsetof(struct numapin_alloc, out_cause) == 40);
 static_assert(offsetof(struct numapin_alloc, stripes) == 48);
 static_assert(offsetof(struct numapin_locate, addr) == 8);
+static_assert(offsetof(struct numapin_reopen, out_fd) == 8);
 
 /**
  * struct numapin_call - one ioctl on its way
@@ -31,6 +36,7 @@ static_assert(offsetof(struct numapin_locate, addr) == 8);
  * @arg.info: For INFO
  * @arg.alloc: For ALLOC
  * @arg.locate: For LOCATE
+ * @arg.reopen: For REOPEN
  */
 struct numapin_call {
 	struct file *file;
@@ -40,6 +46,7 @@ struct numapin_call {
 		struct numapin_info info;
 		struct numapin_alloc alloc;
 		struct numapin_locate locate;
+		struct numapin_reopen reopen;
 	} arg;
 };
 
@@ -249,6 +256,39 @@ static int ioctl_locate(struct numapin_call *call)
 	return 0;
 }
 
+static int ioctl_reopen(struct numapin_call *call)
+{
+	struct numapin_reopen *reopen = &call->arg.reopen;
+	struct file *file;
+	int fd, rc;
+
+	if (reopen->flags || reopen->reserved)
+		return -EINVAL;
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	/* By what the file was opened by: the path may lead nowhere any more. */
+	file = dentry_open(&call->file->f_path,
+			   call->file->f_flags & O_ACCMODE, current_cred());
+	if (IS_ERR(file)) {
+		rc = PTR_ERR(file);
+		goto err_fd;
+	}
+	reopen->out_fd = fd;
+	rc = respond(call, sizeof(*reopen));
+	if (rc)
+		goto err_file;
+	/* From here on the descriptor is the caller's, and nothing may fail. */
+	fd_install(fd, file);
+	return 0;
+
+err_file:
+	fput(file);
+err_fd:
+	put_unused_fd(fd);
+	return rc;
+}
+
 /**
  * struct numapin_op - an ioctl
  * @cmd: Its number
@@ -281,6 +321,12 @@ static const struct numapin_op numapin_ops[] = {
 		.size		= sizeof(struct numapin_locate),
 		.min_size	= offsetofend(struct numapin_locate, nodes),
 		.execute	= ioctl_locate,
+	},
+	[_IOC_NR(NUMAPIN_IOCTL_REOPEN)] = {
+		.cmd		= NUMAPIN_IOCTL_REOPEN,
+		.size		= sizeof(struct numapin_reopen),
+		.min_size	= offsetofend(struct numapin_reopen, out_fd),
+		.execute	= ioctl_reopen,
 	},
 };
 

@@ -47,6 +47,23 @@ static inline int alloc_region(int fd, uint64_t length, uint32_t flags,
 	return error;
 }
 
+/* REOPEN: a new file of a file's device; -1 and errno where there is none to be had. */
+static inline int reopen(int fd)
+{
+	struct numapin_reopen arg = { .size = sizeof(arg), .out_fd = -1 };
+
+	return ioctl(fd, NUMAPIN_IOCTL_REOPEN, &arg) ? -1 : arg.out_fd;
+}
+
+/* The least descriptor that is not open */
+static inline int next_descriptor(void)
+{
+	const int fd = dup(2);
+
+	close(fd);
+	return fd;
+}
+
 static inline void *map_shared(int fd, size_t length, int flags)
 {
 	return mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);

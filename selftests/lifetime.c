@@ -349,6 +349,8 @@ TEST(charged_to_the_memory_cgroup)
 	ASSERT_TRUE(cgroup_leave());
 }
 
+#define REFERENCES "/sys/module/numapin/refcnt"
+
 /* The module cannot go while a file of it is open or mapped. */
 TEST(module_is_held)
 {
@@ -363,6 +365,31 @@ TEST(module_is_held)
 	addr[0] = 1;
 	munmap(addr, PAGE);
 	EXPECT_TRUE(nothing_left());
+}
+
+/* Each file holds it alike, and one that was reopened outlives the other and its region. */
+TEST(reopened_file_outlives_the_first)
+{
+	const long before = file_number(REFERENCES);
+	int first = open_node(1, O_RDWR), second, third;
+	const long each = file_number(REFERENCES) - before;
+
+	EXPECT_LT(0, each);
+	ASSERT_EQ(0, alloc_region(first, PAGE, 0, NULL));
+	second = reopen(first);
+	ASSERT_LE(0, second);
+	EXPECT_EQ(before + 2 * each, file_number(REFERENCES));
+	close(first);
+	EXPECT_TRUE(nothing_left());
+	EXPECT_EQ(before + each, file_number(REFERENCES));
+	EXPECT_EQ(EWOULDBLOCK, unload_module());
+	third = reopen(second);
+	close(second);
+	EXPECT_EQ(0, alloc_region(third, PAGE, 0, NULL));
+	EXPECT_EQ(1, counter(1, "regions"));
+	close(third);
+	EXPECT_TRUE(nothing_left());
+	EXPECT_EQ(before, file_number(REFERENCES));
 }
 
 #define PIPES 2

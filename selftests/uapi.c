@@ -15,6 +15,8 @@
 
 #include "device.h"
 #include "oracle.h"
+#include "pressure.h"
+#include "sandbox.h"
 
 /* Where no program of either kind has memory */
 #define KERNEL_ADDRESS 0xffff888000000000
@@ -27,11 +29,13 @@ _Static_assert(sizeof(struct numapin_info) == 48);
 _Static_assert(sizeof(struct numapin_alloc) == 64);
 _Static_assert(sizeof(struct numapin_stripe) == 8);
 _Static_assert(sizeof(struct numapin_locate) == 32);
+_Static_assert(sizeof(struct numapin_reopen) == 16);
 _Static_assert(offsetof(struct numapin_info, out_page_sizes) == 24);
 _Static_assert(offsetof(struct numapin_alloc, length) == 8);
 _Static_assert(offsetof(struct numapin_alloc, out_cause) == 40);
 _Static_assert(offsetof(struct numapin_alloc, stripes) == 48);
 _Static_assert(offsetof(struct numapin_locate, addr) == 8);
+_Static_assert(offsetof(struct numapin_reopen, out_fd) == 8);
 
 FIXTURE(device) {
 	int fd;
@@ -49,13 +53,18 @@ FIXTURE_TEARDOWN(device)
 	EXPECT_TRUE(nothing_left());
 }
 
-/* The file has no region, and can have one. */
-static int still_empty(int fd)
+/* The length of a file's region; 0: it has none; -1: it is not to be asked. */
+static long long region_length(int fd)
 {
 	struct numapin_info info = { .size = sizeof(info) };
 
-	return !ioctl(fd, NUMAPIN_IOCTL_INFO, &info) && !info.out_length &&
-	       !counter(1, "regions") && !counter(1, "bytes");
+	return ioctl(fd, NUMAPIN_IOCTL_INFO, &info) ? -1 : (long long)info.out_length;
+}
+
+/* The file has no region, and can have one. */
+static int still_empty(int fd)
+{
+	return !region_length(fd) && !counter(1, "regions") && !counter(1, "bytes");
 }
 
 TEST_F(device, mode_and_class)
@@ -235,6 +244,7 @@ TEST_F(device, bad_pointers)
 	struct numapin_alloc *alloc = (void *)(pages + PAGE - sizeof(*alloc) / 2);
 	const unsigned long cmds[] = {
 		NUMAPIN_IOCTL_INFO, NUMAPIN_IOCTL_ALLOC, NUMAPIN_IOCTL_LOCATE,
+		NUMAPIN_IOCTL_REOPEN,
 	};
 	void *kernel = (void *)(uintptr_t)KERNEL_ADDRESS;
 
@@ -266,7 +276,7 @@ TEST_F(device, unknown_ioctls)
 {
 	struct numapin_info info = { .size = sizeof(info) };
 
-	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, _IO(NUMAPIN_IOCTL_TYPE, 3), &info));
+	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, _IO(NUMAPIN_IOCTL_TYPE, 4), &info));
 	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, _IO(NUMAPIN_IOCTL_TYPE, 0xff), &info));
 	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, _IO(NUMAPIN_IOCTL_TYPE + 1, 0), &info));
 	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, TIOCGWINSZ, &info));
@@ -410,6 +420,140 @@ TEST_F(device, policy_is_told_and_kept)
 	ASSERT_EQ(0, syscall(SYS_get_mempolicy, &mode, NULL, 0, addr, MPOL_F_NODE | MPOL_F_ADDR));
 	EXPECT_EQ(1, mode);
 	munmap(addr, 4 * PAGE);
+}
+
+/* As if the device had been opened again: whatever the one file holds is not the other's. */
+TEST_F(device, reopen)
+{
+	char *addr, *other;
+	int fd;
+
+	addr = map_shared(self->fd, 2 * PAGE, 0);
+	ASSERT_NE(MAP_FAILED, addr);
+	addr[0] = 1;
+	fd = reopen(self->fd);
+	ASSERT_LE(0, fd);
+	EXPECT_NE(self->fd, fd);
+	EXPECT_EQ(FD_CLOEXEC, fcntl(fd, F_GETFD));
+	EXPECT_FALSE(region_length(fd));
+	ASSERT_EQ(0, alloc_region(fd, PAGE, 0, NULL));
+	EXPECT_EQ(2 * PAGE, region_length(self->fd));
+	EXPECT_EQ(PAGE, region_length(fd));
+	EXPECT_EQ(2, counter(1, "regions"));
+	other = map_shared(fd, PAGE, 0);
+	ASSERT_NE(MAP_FAILED, other);
+	EXPECT_EQ(0, other[0]);
+	EXPECT_EQ(0, pages_elsewhere(other, PAGE, 1));
+	munmap(other, PAGE);
+	munmap(addr, 2 * PAGE);
+	close(fd);
+}
+
+TEST_F(device, reopen_keeps_the_access_mode)
+{
+	const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE };
+
+	for (int i = 0; i < ARRAY_SIZE(modes); i++) {
+		const int fd = open_node(1, modes[i] | O_NONBLOCK), again = reopen(fd);
+
+		ASSERT_LE(0, again);
+		EXPECT_EQ(modes[i], fcntl(again, F_GETFL) & O_ACCMODE);
+		EXPECT_EQ(modes[i] == O_RDONLY || modes[i] == O_ACCMODE ? EBADF : 0,
+			  alloc_region(again, PAGE, 0, NULL));
+		close(fd);
+		close(again);
+	}
+}
+
+/* Neither the path nor the permissions of a device that is open matter any more. */
+TEST_F(device, reopen_asks_the_open_file_alone)
+{
+	static const char path[] = "/dev/numapin-alias";
+	struct stat st;
+	int fd;
+
+	ASSERT_EQ(0, stat("/dev/numapin/node1", &st));
+	ASSERT_EQ(0, mknod(path, S_IFCHR, st.st_rdev));
+	fd = open(path, O_RDWR);
+	unlink(path);
+	ASSERT_LE(0, fd);
+	ASSERT_TRUE(become_stranger());
+	EXPECT_EQ(-1, open_node(1, O_RDWR));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_EQ(0, alloc_region(reopen(fd), PAGE, 0, NULL));
+	EXPECT_EQ(0, alloc_region(reopen(reopen(self->fd)), PAGE, 0, NULL));
+	EXPECT_EQ(2, counter(1, "regions"));
+	close_range(3, ~0u, 0);
+	ASSERT_TRUE(become_root());
+}
+
+TEST_F(device, reopen_bad_arguments)
+{
+	const struct numapin_reopen bad[] = {
+		{ .size = sizeof(bad[0]), .flags = 1 },
+		{ .size = sizeof(bad[0]), .flags = 1u << 31 },
+		{ .size = sizeof(bad[0]), .reserved = 1 },
+		{ .size = offsetof(struct numapin_reopen, reserved) - 1 },
+		{ .size = offsetof(struct numapin_reopen, out_fd) },
+	};
+	struct numapin_reopen arg;
+	const int next = next_descriptor();
+
+	for (int i = 0; i < ARRAY_SIZE(bad); i++) {
+		arg = bad[i];
+		EXPECT_EQ(EINVAL, ioctl_errno(self->fd, NUMAPIN_IOCTL_REOPEN, &arg));
+	}
+	EXPECT_EQ(next, next_descriptor());
+	/* Of what a caller must know, all is there. */
+	arg = (struct numapin_reopen) { .size = offsetof(struct numapin_reopen, reserved) };
+	EXPECT_EQ(0, ioctl_errno(self->fd, NUMAPIN_IOCTL_REOPEN, &arg));
+	EXPECT_EQ(next, arg.out_fd);
+	close(arg.out_fd);
+}
+
+/* Where the caller cannot be told of it, there is no descriptor. */
+TEST_F(device, reopen_without_a_reply)
+{
+	struct numapin_reopen *arg = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+					  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const long files = file_number("/sys/module/numapin/refcnt");
+	const int next = next_descriptor();
+
+	ASSERT_NE(MAP_FAILED, arg);
+	arg->size = sizeof(*arg);
+	ASSERT_EQ(0, mprotect(arg, PAGE, PROT_READ));
+	EXPECT_EQ(EFAULT, ioctl_errno(self->fd, NUMAPIN_IOCTL_REOPEN, arg));
+	EXPECT_EQ(next, next_descriptor());
+	EXPECT_EQ(files, file_number("/sys/module/numapin/refcnt"));
+	munmap(arg, PAGE);
+}
+
+TEST_F(device, reopen_without_descriptors)
+{
+	const struct rlimit limit = { .rlim_cur = next_descriptor(), .rlim_max = 1024 };
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	EXPECT_EQ(-1, reopen(self->fd));
+	EXPECT_EQ(EMFILE, errno);
+	EXPECT_EQ(0, region_length(self->fd));
+}
+
+/* Where the system has no more files, but for root */
+TEST_F(device, reopen_without_files)
+{
+	static const char path[] = "/proc/sys/fs/file-max";
+	const long most = file_number(path);
+	bool refused;
+	char text[32];
+
+	if (!may_fill_nodes())
+		SKIP(return, GUEST_ONLY);
+	snprintf(text, sizeof(text), "%ld", most);
+	ASSERT_TRUE(write_file(path, "1"));
+	refused = IN_CHILD(become_stranger() && reopen(self->fd) < 0 && errno == ENFILE);
+	ASSERT_TRUE(write_file(path, text));
+	EXPECT_TRUE(refused);
+	EXPECT_TRUE(IN_CHILD(become_stranger() && reopen(self->fd) >= 0));
 }
 
 FIXTURE(locate) {

@@ -142,7 +142,7 @@
 #include <linux/types.h>
 
 /* The version that INFO answers. It rises with what callers can rely on. */
-#define NUMAPIN_ABI_VERSION	3
+#define NUMAPIN_ABI_VERSION	4
 
 /* Free in the kernel's ioctl-number.rst as of 6.12. */
 #define NUMAPIN_IOCTL_TYPE	0xBE
@@ -343,5 +343,39 @@ struct numapin_locate {
 };
 
 #define NUMAPIN_IOCTL_LOCATE	_IO(NUMAPIN_IOCTL_TYPE, 0x02)
+
+/**
+ * struct numapin_reopen - ioctl(NUMAPIN_IOCTL_REOPEN)
+ * @size: sizeof(struct numapin_reopen)
+ * @flags: Must be 0
+ * @out_fd: A descriptor of the new file, close-on-exec
+ * @reserved: Must be 0
+ *
+ * Opens the file's device again, in the same access mode: a file without a region,
+ * and nobody else's, for who cannot open() it, or not any more, as after chroot(2),
+ * with another user's rights or under seccomp(2). No path is looked up, and neither
+ * the device's permissions nor a cgroup's list of devices is asked: an open file is
+ * the right to the node, and may be handed on. It outlives the file that it was had
+ * of. Works on a file open in any mode. Since ABI version 4.
+ *
+ * The new file is opened by the caller, with his credentials. Security modules are
+ * asked as at any open(): a Landlock sandbox must have the device in its rules.
+ *
+ * Errors:
+ *  - EACCES, EPERM: a security module does not let the device be opened.
+ *  - EINVAL: @reserved is not 0.
+ *  - EMFILE, ENFILE: there is no descriptor left, in the process or its limit; or no
+ *    file in the system.
+ *  - ENOMEM: there is no memory for the file.
+ *  - ENXIO: the node has no memory any more.
+ */
+struct numapin_reopen {
+	__u32 size;
+	__u32 flags;
+	__s32 out_fd;
+	__u32 reserved;
+};
+
+#define NUMAPIN_IOCTL_REOPEN	_IO(NUMAPIN_IOCTL_TYPE, 0x03)
 
 #endif /* _UAPI_LINUX_NUMAPIN_H */
