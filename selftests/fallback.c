@@ -16,6 +16,7 @@
 #include "harness.h"
 
 #include "cgroup.h"
+#include "constructor.h"
 #include "library.h"
 #include "oracle.h"
 #include "pressure.h"
@@ -438,6 +439,24 @@ TEST_F(absent, threads)
 		EXPECT_EQ(NULL, bad);
 	}
 	EXPECT_EQ(ARRAY_SIZE(threads) * ROUNDS, atomic_load(&counted));
+}
+
+/* Here the library is static, and its own constructors may come later. */
+TEST_F(absent, works_in_constructors)
+{
+	setenv("NUMAPIN_BACKEND", "none", 1);
+	setenv("NUMAPIN_WARN", "never", 1);
+	EXPECT_TRUE(works_in_constructor(NUMAPIN_UNBOUND));
+	/* And it is this that is seen. */
+	EXPECT_FALSE(works_in_constructor(NUMAPIN_PINNED));
+}
+
+TEST_F(absent, no_device_to_use)
+{
+	EXPECT_EQ(-1, numapin_use_device(-1));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(-1, numapin_use_device(self->disk));
+	EXPECT_EQ(EBADF, errno);
 }
 
 TEST_HARNESS_MAIN

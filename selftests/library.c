@@ -12,11 +12,13 @@
 
 #include "harness.h"
 
+#include "constructor.h"
 #include "device.h"
 #include "library.h"
 #include "oracle.h"
 #include "pattern.h"
 #include "pressure.h"
+#include "sandbox.h"
 #include "seccomp.h"
 #include "worker.h"
 
@@ -865,6 +867,272 @@ TEST(threads)
 		ASSERT_EQ(0, pthread_join(threads[i], &bad));
 		EXPECT_EQ(NULL, bad);
 	}
+	EXPECT_TRUE(all_freed());
+}
+
+TEST(works_in_constructors)
+{
+	EXPECT_TRUE(works_in_constructor(NUMAPIN_PINNED));
+	setenv("NUMAPIN_BACKEND", "mbind", 1);
+	EXPECT_TRUE(works_in_constructor(NUMAPIN_BOUND));
+	EXPECT_FALSE(works_in_constructor(NUMAPIN_PINNED));
+	EXPECT_TRUE(all_freed());
+}
+
+/* Has the library use a node's device, which is closed then; the node or -1. */
+static int use_node(int node)
+{
+	const int fd = open_node(node, O_RDWR);
+	const int used = numapin_use_device(fd);
+
+	close(fd);
+	return used;
+}
+
+/* Without the right to open a device, or a way to it. Each process has its own. */
+FIXTURE(sandbox) { };
+
+FIXTURE_VARIANT(sandbox) {
+	bool (*enter)(void);
+};
+
+FIXTURE_VARIANT_ADD(sandbox, empty_root) { .enter = enter_empty_root };
+FIXTURE_VARIANT_ADD(sandbox, no_open) { .enter = deny_opening };
+FIXTURE_VARIANT_ADD(sandbox, stranger) { .enter = become_stranger };
+
+FIXTURE_SETUP(sandbox) { }
+
+FIXTURE_TEARDOWN_PARENT(sandbox)
+{
+	EXPECT_TRUE(nothing_left());
+}
+
+/* Or the others would show nothing. */
+TEST_F(sandbox, has_nothing_of_its_own)
+{
+	struct numapin_receipt receipt;
+
+	ASSERT_TRUE(variant->enter());
+	EXPECT_EQ(-1, open_node(1, O_RDWR));
+	EXPECT_EQ(NULL, numapin_alloc(1, PAGE, NUMAPIN_REGION, &receipt));
+	EXPECT_TRUE(receipt.reason == NUMAPIN_REASON_NO_MODULE ||
+		    receipt.reason == NUMAPIN_REASON_NO_PERMISSION);
+}
+
+TEST_F(sandbox, has_what_it_was_given)
+{
+	const unsigned int flags[] = { 0, NUMAPIN_NO_HUGE, NUMAPIN_SHARED, NUMAPIN_RESERVE };
+	struct numapin_receipt receipt;
+
+	for (int node = 0; node < 2; node++)
+		ASSERT_EQ(node, use_node(node));
+	ASSERT_TRUE(variant->enter());
+	for (int i = 0; i < ARRAY_SIZE(flags); i++) {
+		EXPECT_TRUE(gets_memory(i % 2, 1, flags[i], NUMAPIN_PINNED));
+		EXPECT_TRUE(gets_memory(1, 5 * MIB, flags[i], NUMAPIN_PINNED));
+	}
+	ASSERT_EQ(0, numapin_probe(0, 0, &receipt));
+	EXPECT_EQ(NUMAPIN_PINNED, receipt.outcome);
+	EXPECT_TRUE(IN_CHILD(gets_memory(1, PAGE, 0, NUMAPIN_PINNED)));
+}
+
+/* What a sandbox must allow for it, beside what the test and malloc() call */
+TEST(used_device_takes_few_calls)
+{
+	static const int calls[] = {
+		SYS_ioctl, SYS_mmap, SYS_madvise, SYS_munmap, SYS_close,
+		SYS_brk, SYS_move_pages, SYS_write, SYS_exit_group,
+	};
+
+	ASSERT_EQ(1, use_node(1));
+	ASSERT_TRUE(allow_only(calls, ARRAY_SIZE(calls)));
+	EXPECT_TRUE(gets_memory(1, PAGE, 0, NUMAPIN_PINNED));
+	EXPECT_TRUE(gets_memory(1, 5 * MIB, 0, NUMAPIN_PINNED));
+}
+
+/* Of two nodes it needs both, and says whose is missing. */
+TEST_F(sandbox, has_stripes_of_what_it_was_given)
+{
+	const struct numapin_part parts[] = { { 0, 1 }, { 1, 2 } };
+	const unsigned int flags = NUMAPIN_NO_HUGE | NUMAPIN_REGION;
+	struct numapin_receipt receipt;
+	int *nodes, other;
+	char *addr;
+
+	ASSERT_EQ(0, use_node(0));
+	other = open_node(1, O_RDWR);
+	ASSERT_TRUE(variant->enter());
+	EXPECT_EQ(NULL, numapin_alloc_striped(parts, 2, 7 * PAGE, flags, &receipt));
+	EXPECT_EQ(1, receipt.node);
+	ASSERT_EQ(1, numapin_use_device(other));
+	addr = numapin_alloc_striped(parts, 2, 7 * PAGE, flags, &receipt);
+	ASSERT_NE(NULL, addr);
+	EXPECT_EQ(NUMAPIN_PINNED, receipt.outcome);
+	nodes = nodes_of(addr, 7 * PAGE);
+	ASSERT_NE(NULL, nodes);
+	for (size_t i = 0; i < 7; i++)
+		EXPECT_EQ(node_of_page(parts, i), nodes[i]);
+	free(nodes);
+	EXPECT_EQ(0, free_numa_memory(addr, 7 * PAGE));
+}
+
+/* By the module alone, where move_pages(2) is denied besides. */
+TEST_F(sandbox, is_told_where_memory_is)
+{
+	int nodes[3] = { 77, 77, 77 };
+	char *addr;
+
+	ASSERT_EQ(1, use_node(1));
+	ASSERT_TRUE(variant->enter());
+	ASSERT_TRUE(deny(policy_calls, NR_POLICY_CALLS));
+	addr = allocate_on_node(1, 3 * PAGE);
+	ASSERT_NE(NULL, addr);
+	ASSERT_EQ(3, numapin_locate(addr, 3 * PAGE, nodes, 3));
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(1, nodes[i]);
+	EXPECT_EQ(0, free_numa_memory(addr, 3 * PAGE));
+}
+
+/* What Landlock does not let it do with the device, it does not. */
+TEST(landlock_is_asked)
+{
+	const int version = landlock_version();
+	struct numapin_receipt receipt;
+
+	ASSERT_EQ(1, use_node(1));
+	ASSERT_EQ(!!version, enter_landlock("/dev/numapin/node1", LANDLOCK_OPEN | LANDLOCK_IOCTL));
+	EXPECT_TRUE(gets_memory(1, PAGE, NUMAPIN_REGION, NUMAPIN_PINNED));
+	ASSERT_EQ(!!version, enter_landlock("/dev/numapin/node1", LANDLOCK_OPEN));
+	EXPECT_EQ(version < 5, gets_memory(1, PAGE, NUMAPIN_REGION, NUMAPIN_PINNED));
+	ASSERT_EQ(!!version, enter_landlock("/dev/numapin/node1", 0));
+	EXPECT_EQ(!version, gets_memory(1, PAGE, NUMAPIN_REGION, NUMAPIN_PINNED));
+	EXPECT_EQ(NULL, numapin_alloc(version ? 1 : 99, PAGE, NUMAPIN_REGION, &receipt));
+	EXPECT_EQ(version ? NUMAPIN_REASON_NO_PERMISSION : NUMAPIN_REASON_NO_MODULE,
+		  receipt.reason);
+}
+
+/* Its errno, 0 where the device is used */
+static int use_errno(int fd)
+{
+	return numapin_use_device(fd) < 0 ? errno : 0;
+}
+
+TEST(no_device_to_use)
+{
+	const int closed = dup(0);
+	int pipes[2], fd;
+
+	close(closed);
+	EXPECT_EQ(EBADF, use_errno(-1));
+	EXPECT_EQ(EBADF, use_errno(closed));
+	EXPECT_EQ(EBADF, use_errno(open_node(1, O_RDONLY)));
+	EXPECT_EQ(EBADF, use_errno(open_node(1, O_WRONLY)));
+	EXPECT_EQ(EBADF, use_errno(open_node(1, O_PATH)));
+	EXPECT_EQ(ENODEV, use_errno(open("/dev/null", O_RDWR)));
+	ASSERT_EQ(0, pipe(pipes));
+	EXPECT_EQ(EBADF, use_errno(pipes[0]));
+	fd = dup2(open_node(1, O_RDWR), 0);
+	ASSERT_TRUE(leave_no_descriptor());
+	EXPECT_EQ(EMFILE, use_errno(fd));
+}
+
+/* One of each node is kept, and that is of no region and no standard descriptor. */
+TEST(used_device_is_kept_once)
+{
+	int fd = open_node(1, O_RDWR), next, null;
+
+	ASSERT_EQ(0, alloc_region(fd, PAGE, 0, NULL));
+	close(0);
+	ASSERT_EQ(1, numapin_use_device(fd));
+	null = open("/dev/null", O_RDONLY);
+	EXPECT_EQ(0, null);
+	next = next_descriptor();
+	EXPECT_LT(fd, next);
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(1, numapin_use_device(fd));
+	EXPECT_EQ(next, next_descriptor());
+	EXPECT_EQ(FD_CLOEXEC, fcntl(next - 1, F_GETFD));
+	close(fd);
+	EXPECT_TRUE(nothing_left());
+	EXPECT_TRUE(gets_memory(1, PAGE, NUMAPIN_REGION, NUMAPIN_PINNED));
+	EXPECT_EQ(fd, next_descriptor());
+	EXPECT_TRUE(nothing_left());
+}
+
+/* What memory is where a file is in the place of all that were open; and why it is so. */
+static int outcome_behind(int fd, int *reason)
+{
+	struct numapin_receipt receipt;
+	char *addr;
+
+	dup2(fd, 0);
+	close_range(3, ~0u, 0);
+	for (int i = 3; i < 64; i++)
+		dup2(0, i);
+	addr = numapin_alloc(1, PAGE, NUMAPIN_NO_HUGE, &receipt);
+	*reason = receipt.reason;
+	if (free_numa_memory(addr, PAGE))
+		return -1;
+	return receipt.outcome;
+}
+
+/* A program that closes what it does not know has memory all the same, and of the node. */
+TEST(used_device_is_closed_by_the_program)
+{
+	const struct {
+		int node, flags, outcome, reason;
+	} behind[] = {
+		{ 1, O_RDONLY, NUMAPIN_BOUND, NUMAPIN_REASON_NO_MODULE },
+		{ 0, O_RDWR, NUMAPIN_BOUND, NUMAPIN_REASON_WRONG_DEVICE },
+		{ 1, O_RDWR, NUMAPIN_PINNED, NUMAPIN_REASON_NONE },
+	};
+	struct numapin_receipt receipt;
+	int reason;
+	void *addr;
+
+	setenv("NUMAPIN_WARN", "never", 1);
+	ASSERT_EQ(1, use_node(1));
+	close_range(3, ~0u, 0);
+	addr = numapin_alloc(1, PAGE, 0, &receipt);
+	EXPECT_EQ(NUMAPIN_BOUND, receipt.outcome);
+	EXPECT_EQ(NUMAPIN_REASON_NO_MODULE, receipt.reason);
+	EXPECT_EQ(0, free_numa_memory(addr, PAGE));
+
+	EXPECT_EQ(NUMAPIN_BOUND, outcome_behind(open("/dev/null", O_RDWR), &reason));
+	EXPECT_EQ(NUMAPIN_REASON_NO_MODULE, reason);
+	for (int i = 0; i < ARRAY_SIZE(behind); i++) {
+		EXPECT_EQ(behind[i].outcome,
+			  outcome_behind(open_node(behind[i].node, behind[i].flags), &reason));
+		EXPECT_EQ(behind[i].reason, reason);
+	}
+}
+
+static void *use_at_once(void *arg)
+{
+	intptr_t bad = 0;
+
+	for (int i = 0; i < 20; i++)
+		bad += use_node(i % 2) != i % 2;
+	return (void *)bad;
+}
+
+/* Of threads that give one to the library while others are served */
+TEST(used_device_while_threads_are_inside)
+{
+	pthread_t threads[6];
+	void *bad;
+	int next;
+
+	for (intptr_t i = 0; i < ARRAY_SIZE(threads); i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL,
+					    i < 3 ? use_at_once : allocate_much, (void *)(i % 2)));
+	for (int i = 0; i < ARRAY_SIZE(threads); i++) {
+		ASSERT_EQ(0, pthread_join(threads[i], &bad));
+		EXPECT_EQ(NULL, bad);
+	}
+	next = next_descriptor();
+	EXPECT_EQ(NULL, use_at_once(NULL));
+	EXPECT_EQ(next, next_descriptor());
 	EXPECT_TRUE(all_freed());
 }
 

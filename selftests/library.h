@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What tests of the library share: warnings caught, and descriptors denied.
+ * What tests of the library share: memory had, warnings caught, and descriptors denied.
  */
 #ifndef SELFTESTS_LIBRARY_H
 #define SELFTESTS_LIBRARY_H
@@ -17,6 +17,7 @@
 
 #include "device.h"
 #include "oracle.h"
+#include "pattern.h"
 
 /* What small allocations of a node share */
 #define SLAB (64 * PAGE)
@@ -27,6 +28,25 @@ static inline int all_freed(void)
 	return SOON(counter(0, "regions") <= 1 && counter(1, "regions") <= 1 &&
 		    counter(0, "bytes") == counter(0, "regions") * SLAB &&
 		    counter(1, "bytes") == counter(1, "regions") * SLAB);
+}
+
+/* Gets memory of a node and uses it; whether its outcome is this one, and it is there. */
+static inline bool gets_memory(int node, size_t bytes, unsigned int flags, int outcome)
+{
+	struct numapin_receipt receipt;
+	char *addr = numapin_alloc(node, bytes, flags, &receipt);
+	bool ok = receipt.outcome == outcome;
+
+	if (!ok)
+		fprintf(stderr, "# node %d: %s: %s\n", node,
+			numapin_outcome_name(receipt.outcome), numapin_error());
+	if (!addr)
+		return false;
+	ok = ok && all_zero(addr, bytes);
+	write_all(addr, bytes, node);
+	ok = ok && !not_by(addr, bytes, node) &&
+	     (outcome != NUMAPIN_PINNED || !pages_elsewhere(addr, bytes, node));
+	return !free_numa_memory(addr, bytes) && ok;
 }
 
 /* A /dev/numapin of this test's own, empty, if the machine has one or not. */

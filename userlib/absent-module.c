@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * In the place of backend-module.c, on systems that the module is not for.
+ * In the place of backend-module.c and device.c, on systems that the module is not for.
  */
 #include "internal.h"
 
@@ -14,3 +14,9 @@ const struct backend backend_module = {
 	.outcome	= NUMAPIN_PINNED,
 	.alloc		= module_alloc,
 };
+
+PUBLIC int numapin_use_device(UNUSED int fd)
+{
+	errno = ENODEV;
+	return -1;
+}

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Memory from the kernel module: /dev/numapin/nodeN.
+ * Memory from the kernel module, of a node's device.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -16,16 +13,6 @@
 #include <linux/numapin.h>
 
 #include "internal.h"
-
-#define DEVICES "/dev/numapin"
-
-static int open_node(int node)
-{
-	char path[sizeof(DEVICES "/node2147483647")];
-
-	snprintf(path, sizeof(path), DEVICES "/node%d", node);
-	return open(path, O_RDWR | O_CLOEXEC);
-}
 
 /* Why a device did not open, and whether that means to do without it. */
 static enum verdict judge_open(struct allocation *alloc, int error)
@@ -84,9 +71,15 @@ static size_t memlock_limit(void)
 static enum verdict judge_alloc(struct allocation *alloc, const struct numapin_alloc *reply,
 				int error)
 {
-	/* Something else has the device's name; or a module that knows less than we do. */
-	if (error == ENOTTY || error == EINVAL || error == E2BIG)
+	/*
+	 * Something else has the device's name, or its descriptor; or a module that knows
+	 * less than we do.
+	 */
+	if (error == ENOTTY || error == EBADF || error == EINVAL || error == E2BIG)
 		return decline(alloc, ABSENT, ENODEV, NUMAPIN_REASON_NO_MODULE);
+	/* A sandbox may let a device be opened, and then not be used. */
+	if (error == EACCES)
+		return decline(alloc, ABSENT, error, NUMAPIN_REASON_NO_PERMISSION);
 	if (alloc->nr_parts)
 		alloc->node = reply->out_node;
 	if (reply->out_cause == NUMAPIN_CAUSE_ONLY_MOVABLE)
@@ -149,7 +142,7 @@ static enum verdict alloc_whole(struct allocation *alloc)
 	enum verdict verdict;
 	int fd, error;
 
-	fd = open_node(alloc->node);
+	fd = device_open(alloc->node);
 	if (fd < 0)
 		return judge_open(alloc, errno);
 	verdict = alloc_region(alloc, fd, NULL);
@@ -170,7 +163,7 @@ static enum verdict open_part(struct allocation *alloc, const struct numapin_par
 
 	alloc->node = part->node;
 	stripe->weight = part->weight;
-	stripe->fd = open_node(part->node);
+	stripe->fd = device_open(part->node);
 	if (stripe->fd < 0)
 		return judge_open(alloc, errno);
 	if (ioctl(stripe->fd, NUMAPIN_IOCTL_INFO, &info))
@@ -221,25 +214,6 @@ static int module_free(const struct record *record)
 	return 0;
 }
 
-/* Any node device that may be opened, or -1. */
-static int open_any(void)
-{
-	DIR *dir = opendir(DEVICES);
-	struct dirent *entry;
-	int fd = -1;
-
-	while (dir && fd < 0) {
-		entry = readdir(dir);
-		if (!entry)
-			break;
-		if (entry->d_name[0] != '.')
-			fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
-	}
-	if (dir)
-		closedir(dir);
-	return fd;
-}
-
 static int module_locate(const char *addr, size_t count, int *nodes)
 {
 	struct numapin_locate arg = {
@@ -250,7 +224,7 @@ static int module_locate(const char *addr, size_t count, int *nodes)
 	};
 	int fd, rc, error;
 
-	fd = open_any();
+	fd = device_open_any();
 	if (fd < 0) {
 		errno = ENODEV;
 		return -1;

@@ -6,6 +6,7 @@
  *   registry.c		which memory is ours
  *   report.c		failures and warnings in words
  *   backend-*.c	a way to get memory each
+ *   device.c		files of node devices
  *   anonymous.c	memory that two of them are built on
  *   slab.c		small memory: several share what one of them got
  *   topology.c		which nodes there are
@@ -14,7 +15,7 @@
  *   system-*.c		what is asked of the system, one of them in each build
  *
  * All that is Linux is in system-linux.c, in the backends module and mbind, and in
- * topology.c and mappings.c.
+ * device.c, topology.c and mappings.c.
  */
 #ifndef NUMAPIN_INTERNAL_H
 #define NUMAPIN_INTERNAL_H
@@ -143,6 +144,15 @@ void *map_pages(size_t bytes, unsigned int flags);
 int unmap(void *addr, size_t bytes);
 enum verdict check_memory(struct allocation *alloc, size_t bytes);
 void at_fork(void (*before)(void), void (*after)(void));
+
+/*
+ * device.c
+ *
+ * device_open() opens a node's device, device_open_any() some node's, if only to ask: a
+ * descriptor to be closed, or -1 and errno.
+ */
+int device_open(int node);
+int device_open_any(void);
 
 /* anonymous.c */
 enum verdict map_anonymous(struct allocation *alloc);

@@ -5,7 +5,8 @@
  *
  * Memory comes from the first of these that is there:
  *
- *   module  /dev/numapin/nodeN of the numapin kernel module. PINNED.
+ *   module  /dev/numapin/nodeN of the numapin kernel module, or what the program
+ *           gave in its place by numapin_use_device(). PINNED.
  *   mbind   anonymous memory, bound to the node by mbind(2), touched, and each
  *           page then asked of the kernel. BOUND.
  *   none    anonymous memory without placement, and a warning. UNBOUND.
@@ -294,6 +295,32 @@ int numapin_part_node(const struct numapin_part *parts, size_t count, size_t pag
  * Return: 0; or -1 and errno as numapin_alloc(), with numapin_error() in words.
  */
 int numapin_probe(int node, unsigned int flags, struct numapin_receipt *receipt);
+
+/**
+ * numapin_use_device - have a node's memory by a device that is open
+ * @fd: A file of the device, open for reading and writing (O_RDWR)
+ *
+ * From now on its node is served by files that the module gives for one that is open,
+ * and the device's path is not looked up any more: so memory is PINNED also after
+ * chroot(2), where seccomp(2) forbids open(2), and in a process that has the descriptor
+ * from another but not the right to open the device. The device's permissions are not
+ * asked again; a Landlock sandbox must have it in its rules.
+ *
+ * The library keeps a descriptor of its own, close-on-exec and above 2, for the life of
+ * the process and of those that it forks: @fd may be closed, and a region that it has is
+ * not held. A program that closes that too has memory of the node as without the module
+ * (NUMAPIN_REASON_NO_MODULE), or NUMAPIN_REASON_WRONG_DEVICE where another node's device
+ * has its number by then. Another device of the same node changes nothing. Since version
+ * 0.2.
+ *
+ * Return: the node; or -1 and errno:
+ *  EBADF: @fd is not open, or not for reading and writing.
+ *  EACCES, EPERM: a security module does not let the device be opened again.
+ *  EMFILE, ENFILE, ENOMEM: as open(2).
+ *  ENODEV: @fd is no node device, or one of a module older than ABI version 4; or the
+ *          node has no memory any more; or the system is none that the module is for.
+ */
+int numapin_use_device(int fd);
 
 /**
  * numapin_locate - the nodes of pages, as the kernel tells them
