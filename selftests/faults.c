@@ -301,6 +301,12 @@ static int do_locate(struct attempt *a)
 	return ioctl_errno(a->fd, NUMAPIN_IOCTL_LOCATE, &locate);
 }
 
+static int do_reopen(struct attempt *a)
+{
+	a->other = reopen(a->fd);
+	return a->other >= 0 ? 0 : errno;
+}
+
 static int do_split(struct attempt *a)
 {
 	return munmap(a->addr + 3 * PAGE, PAGE) ? errno : 0;
@@ -360,6 +366,16 @@ static bool has_region(struct attempt *a)
 {
 	return counter(1, "regions") == 1 && counter(1, "bytes") == a->bytes &&
 	       (a->addr || !map(a));
+}
+
+/* And nothing of another file: the next descriptor is the same each time. */
+static bool has_region_alone(struct attempt *a)
+{
+	static int next = -1;
+
+	if (next < 0)
+		next = next_descriptor();
+	return has_region(a) && next_descriptor() == next;
 }
 
 static bool has_contents(struct attempt *a)
@@ -429,6 +445,7 @@ FIXTURE_VARIANT_ADD(operation, variant_name) {						\
 
 OPERATION(open, NULL, do_open, NULL, 0, 0);
 OPERATION(info, with_file, do_info, has_no_region, 0, 0);
+OPERATION(reopen, with_region, do_reopen, has_region_alone, SMALL_BYTES, 0);
 OPERATION(show, with_region, do_show, has_region, SMALL_BYTES, 0);
 OPERATION(set_budget, with_region, do_set_budget, has_region, SMALL_BYTES, 0);
 OPERATION(alloc_huge, with_file, do_alloc, has_no_region, BIG_BYTES, NUMAPIN_ALLOC_HUGE);

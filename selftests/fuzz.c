@@ -58,12 +58,14 @@ static struct {
  * @killed: Those that were killed at it
  * @sigbus: Pages that were not to be had
  * @passed: Files received from another thread
+ * @reopened: Files had of another of their device
  * @leave: Nobody is to have any region
  * @stop: All are to end
  * @wrong: Something was not as it must be, and somebody said so
  */
 static struct tally {
-	atomic_ulong started, done, regions, striped, refused, forks, killed, sigbus, passed;
+	atomic_ulong started, done, regions, striped, refused, forks, killed, sigbus, passed,
+		     reopened;
 	atomic_bool leave, stop, wrong;
 } *tally;
 
@@ -235,6 +237,26 @@ static bool op_open(struct slot *slot)
 	return slot->fd >= 0;
 }
 
+/* A new file of the device that another file is of */
+static bool op_reopen(struct slot *slot)
+{
+	const struct slot *from = any_slot();
+	int fd;
+
+	if (slot->fd >= 0 || slot->nr_mapped || from->fd < 0)
+		return false;
+	fd = reopen(from->fd);
+	MUST(fd >= 0 || MAY_BE(errno, ENXIO, ENOMEM), "REOPEN: %s", name_of(errno));
+	if (fd < 0)
+		return true;
+	slot_forget(slot);
+	slot->fd = fd;
+	slot->node = from->node;
+	slot->readable_only = from->readable_only;
+	tally->reopened++;
+	return true;
+}
+
 static bool op_close(struct slot *slot)
 {
 	if (slot->fd < 0)
@@ -349,6 +371,7 @@ static bool op_garbage(struct slot *slot)
 {
 	static const unsigned long ours[] = {
 		NUMAPIN_IOCTL_INFO, NUMAPIN_IOCTL_ALLOC, NUMAPIN_IOCTL_LOCATE,
+		NUMAPIN_IOCTL_REOPEN,
 	};
 	int fd = open_node(1, one_in(4) ? O_RDONLY : O_RDWR);
 	unsigned long cmd = ours[below(ARRAY_SIZE(ours))];
@@ -369,7 +392,8 @@ static bool op_garbage(struct slot *slot)
 	/* Where LOCATE would write to */
 	if (cmd == NUMAPIN_IOCTL_LOCATE)
 		memset(&words[offsetof(struct numapin_locate, nodes) / 4], 0, 8);
-	ioctl(fd, cmd, arg);
+	if (!ioctl(fd, cmd, arg) && cmd == NUMAPIN_IOCTL_REOPEN)
+		close(words[offsetof(struct numapin_reopen, out_fd) / 4]);
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
@@ -855,6 +879,7 @@ static const struct {
 	{ "write", op_write, 160 },
 	{ "read", op_read, 120 },
 	{ "open", op_open, 48 },
+	{ "reopen", op_reopen, 12 },
 	{ "alloc", op_alloc, 48 },
 	{ "mmap", op_mmap, 48 },
 	{ "munmap", op_munmap, 20 },
@@ -1195,6 +1220,7 @@ static void report(bool ok)
 		{ "killed", tally->killed },
 		{ "sigbus", tally->sigbus },
 		{ "passed", tally->passed },
+		{ "reopened", tally->reopened },
 		{ "blocks gone", blocks_gone },
 	};
 

@@ -392,6 +392,10 @@ static void check_gone(struct __test_metadata *_metadata, int fd)
 
 	EXPECT_EQ(-1, open(ALIAS, O_RDWR | O_CLOEXEC));
 	EXPECT_EQ(ENXIO, errno);
+	EXPECT_EQ(-1, reopen(fd));
+	EXPECT_EQ(ENXIO, errno);
+	EXPECT_EQ(-1, numapin_use_device(fd));
+	EXPECT_EQ(ENODEV, errno);
 	EXPECT_EQ(NULL, numapin_alloc(1, PAGE, NUMAPIN_STRICT, &receipt));
 	EXPECT_EQ(ENODEV, errno);
 	EXPECT_EQ(NUMAPIN_REASON_NO_NODE, receipt.reason);
@@ -402,7 +406,7 @@ static void check_open_file(struct __test_metadata *_metadata, struct dimm *dimm
 			    const char *online, int error)
 {
 	struct stat device;
-	int fd;
+	int fd, again;
 
 	ASSERT_EQ(0, put_to_use(dimm, 0, online));
 	ASSERT_EQ(0, stat(DEVICE, &device));
@@ -420,6 +424,10 @@ static void check_open_file(struct __test_metadata *_metadata, struct dimm *dimm
 	ASSERT_TRUE(plug(dimm));
 	check_gone(_metadata, fd);
 	ASSERT_EQ(0, put_to_use(dimm, 0, online));
+	/* And for files that were not there at the time */
+	again = reopen(fd);
+	check_alloc(_metadata, again, error);
+	close(again);
 	check_alloc(_metadata, fd, error);
 	EXPECT_EQ(0, access(DEVICE, F_OK));
 	/* What root set and the kernel counted is the node's, and not the memory's. */
