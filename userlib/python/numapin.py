@@ -25,7 +25,7 @@ __all__ = [
     "Flags", "Mapping", "Memory", "Node", "NumapinError", "Outcome", "Reason", "Receipt",
     "allocate_on_node", "current_node", "describe_node", "distance", "locate", "mappings",
     "nearest_node", "node_cpus", "nodes", "numapin_alloc", "probe", "set_warning_handler",
-    "version",
+    "use_device", "version",
 ]
 
 
@@ -194,6 +194,7 @@ _PROTOTYPES = {
                       ctypes.POINTER(_Receipt)),
     "free_numa_memory": (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t),
     "numapin_probe": (ctypes.c_int, ctypes.c_int, ctypes.c_uint, ctypes.POINTER(_Receipt)),
+    "numapin_use_device": (ctypes.c_int, ctypes.c_int),
     "numapin_locate": (ctypes.c_long, ctypes.c_void_p, ctypes.c_size_t, _ints,
                        ctypes.c_size_t),
     "numapin_mappings": (ctypes.c_int, ctypes.c_int, _MappingHandler, ctypes.c_void_p),
@@ -362,6 +363,17 @@ def probe(node: int, flags: int = 0) -> Receipt:
     if _lib.numapin_probe(_int(node), _fit(ctypes.c_uint, flags), ctypes.byref(receipt)):
         raise _refused(receipt)
     return receipt.told()
+
+
+def use_device(device: Any) -> int:
+    """Has a node served by a device of it that is open from now on; returns the node.
+
+    A file, or a descriptor, that is open for reading and writing; it may be closed. Memory of
+    the node is PINNED then also after os.chroot(), in a sandbox that may open nothing, or
+    without the right to open the device.
+    """
+    fd = device if isinstance(device, int) else device.fileno()
+    return _number(_lib.numapin_use_device(_int(fd)))
 
 
 def locate(buffer: Any) -> List[int]:

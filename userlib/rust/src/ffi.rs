@@ -60,6 +60,7 @@ extern "C" {
     ) -> *mut c_void;
     pub fn free_numa_memory(ptr: *mut c_void, size: usize) -> c_int;
     pub fn numapin_probe(node: c_int, flags: c_uint, receipt: *mut Receipt) -> c_int;
+    pub fn numapin_use_device(fd: c_int) -> c_int;
     pub fn numapin_locate(
         addr: *const c_void,
         size: usize,

@@ -36,7 +36,7 @@ mod zeroable;
 pub use error::NumaError;
 pub use mapping::{mappings, Mapping};
 pub use memory::{allocate_on_node, locate, numapin_alloc, probe, NumaBox};
-pub use node::{nodes, NodeDescription, NumaNode};
+pub use node::{nodes, use_device, NodeDescription, NumaNode};
 pub use receipt::{Flags, Outcome, Reason, Receipt};
 pub use warning::set_warning_handler;
 pub use zeroable::Zeroable;

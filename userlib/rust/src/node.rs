@@ -4,6 +4,7 @@
 use std::convert::TryFrom;
 use std::fmt;
 use std::os::raw::c_int;
+use std::os::unix::io::{AsFd, AsRawFd};
 
 use crate::{ffi, NumaError};
 
@@ -53,6 +54,20 @@ pub fn nodes() -> Result<Vec<NumaNode>, NumaError> {
     let numbers = list(|to, room| unsafe { ffi::numapin_nodes(to, room) })?;
 
     Ok(numbers.into_iter().map(NumaNode).collect())
+}
+
+/// Has the node whose device is open, for reading and writing, served by that from now on, and
+/// tells which it is: memory of it is pinned also after `chroot(2)`, in a sandbox that may open
+/// nothing, or without the right to open the device. It may be closed.
+///
+/// # Errors
+///
+/// EBADF where the device is not open for reading and writing; ENODEV where it is no device of
+/// the module's, or of one that is too old, or the node has no memory any more; EACCES and EPERM
+/// where a security module forbids it; EMFILE, ENFILE and ENOMEM as `open(2)`.
+pub fn use_device(device: impl AsFd) -> Result<NumaNode, NumaError> {
+    // SAFETY: the descriptor is open while it is borrowed.
+    NumaNode::returned(unsafe { ffi::numapin_use_device(device.as_fd().as_raw_fd()) })
 }
 
 /// A node's questions have these errors: ENODEV where there is no such node, ENOSYS where the

@@ -3,6 +3,10 @@
 
 mod witness;
 
+use std::env;
+use std::fs::{self, File};
+use std::os::unix::fs::chroot;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
@@ -134,4 +138,42 @@ fn threads_share_it_and_hand_it_on() {
     thread::spawn(move || assert!(memory.iter().all(|n| n.load(Ordering::Relaxed) == 4)))
         .join()
         .unwrap();
+}
+
+/// In a process of its own, for that is what has its root elsewhere then.
+#[test]
+#[ignore = "needs the module, and two nodes"]
+fn a_device_that_is_used_serves_after_chroot() {
+    const NAME: &str = "a_device_that_is_used_serves_after_chroot";
+
+    if env::var_os(NAME).is_some() {
+        return serve_after_chroot();
+    }
+    let child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", NAME, "--include-ignored"])
+        .env(NAME, "1")
+        .output()
+        .unwrap();
+
+    assert!(child.status.success(), "{child:?}");
+}
+
+fn serve_after_chroot() {
+    let _turn = turn("");
+    let folder = env::temp_dir().join(format!("numapin-{}", std::process::id()));
+    let open = |path: &str| File::options().read(true).write(true).open(path);
+
+    let device = open("/dev/numapin/node1").unwrap();
+    assert_eq!(ENODEV, use_device(open("/dev/null").unwrap()).unwrap_err().errno());
+    assert_eq!(NODES[1], use_device(&device).unwrap());
+    drop(device);
+
+    fs::create_dir(&folder).unwrap();
+    env::set_current_dir(&folder).unwrap();
+    fs::remove_dir(&folder).unwrap();
+    chroot(".").unwrap();
+    assert!(open("/dev/numapin/node1").is_err());
+    let memory = numapin_alloc::<u8>(NODES[1], MIB, Flags::REGION).unwrap();
+    assert_eq!(vec![Ok(NODES[1]); MIB / PAGE], locate(&memory[..]).unwrap());
+    assert!(numapin_alloc::<u8>(NODES[0], MIB, Flags::REGION).is_err());
 }
