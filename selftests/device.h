@@ -64,6 +64,16 @@ static inline int next_descriptor(void)
 	return fd;
 }
 
+/* How many descriptors are open */
+static inline int nr_descriptors(void)
+{
+	int nr = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		nr += fcntl(fd, F_GETFD) >= 0;
+	return nr;
+}
+
 static inline void *map_shared(int fd, size_t length, int flags)
 {
 	return mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);

@@ -549,7 +549,8 @@ TEST_F(device, reopen_without_files)
 	if (!may_fill_nodes())
 		SKIP(return, GUEST_ONLY);
 	snprintf(text, sizeof(text), "%ld", most);
-	ASSERT_TRUE(write_file(path, "1"));
+	/* Of few files the kernel's count may be none. */
+	ASSERT_TRUE(write_file(path, "0"));
 	refused = IN_CHILD(become_stranger() && reopen(self->fd) < 0 && errno == ENFILE);
 	ASSERT_TRUE(write_file(path, text));
 	EXPECT_TRUE(refused);
