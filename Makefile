@@ -27,8 +27,9 @@ modules:
 	+scripts/kbuild $(KDIR) M=$(modules) modules
 	@echo "$(modules)/kmod/numapin.ko"
 
+INSTALL_MOD_PATH ?= $(DESTDIR)
 modules_install: modules
-	+scripts/kbuild $(KDIR) M=$(modules) modules_install
+	+scripts/kbuild $(KDIR) M=$(modules) INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) modules_install
 
 userlib:
 	$(MAKE) -C userlib OUTPUT=$(build)/userlib
@@ -134,6 +135,9 @@ install:
 	install -d $(DESTDIR)$(INCLUDEDIR)/linux
 	install -m 644 uapi/linux/numapin.h $(DESTDIR)$(INCLUDEDIR)/linux
 	scripts/man install $(DESTDIR)$(MANDIR)
+	install -d $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/udev/rules.d
+	install -m 644 packaging/sysusers.d/* $(DESTDIR)$(PREFIX)/lib/sysusers.d
+	install -m 644 packaging/rules.d/* $(DESTDIR)$(PREFIX)/lib/udev/rules.d
 
 clean:
 	rm -rf $(build)
@@ -159,9 +163,9 @@ help:
 	@echo "make selftests        the tests, as a kselftest tree in build/kselftest"
 	@echo "make sanitized        the library and its tests with sanitizers, in build/asan and build/tsan"
 	@echo "make examples         build/take-away"
-	@echo "make install          the library, what builds on it (PARTS), the headers and the man pages,"
-	@echo "                      to DESTDIR and PREFIX ($(PREFIX))"
-	@echo "make modules_install  the module, for KDIR's kernel (INSTALL_MOD_PATH)"
+	@echo "make install          the library, what builds on it (PARTS), the headers, the man pages, and"
+	@echo "                      the devices' group, to DESTDIR and PREFIX ($(PREFIX))"
+	@echo "make modules_install  the module, for KDIR's kernel, to DESTDIR"
 	@echo "make clean            removes build/"
 	@echo
 	@echo "run, check, soak, bench and lint install the Debian packages that they need, and say which."
