@@ -139,6 +139,15 @@ install:
 	install -m 644 packaging/sysusers.d/* $(DESTDIR)$(PREFIX)/lib/sysusers.d
 	install -m 644 packaging/rules.d/* $(DESTDIR)$(PREFIX)/lib/udev/rules.d
 
+# Debian's and rpm's, in build/packages
+deb rpm:
+	@scripts/deps build packages
+	scripts/package $@
+
+check-packages:
+	@scripts/deps build packages
+	selftests/packages
+
 clean:
 	rm -rf $(build)
 
@@ -150,6 +159,7 @@ help:
 	@echo "make check-dmem       on one whose cgroups have shares of a node's pool"
 	@echo "make check-portable   the library on other systems: $(SYSTEMS)"
 	@echo "make check-clients    programs of Debian's that do not know of numapin, and docs/programs.md"
+	@echo "make check-packages   packages: their checkers, what is in them, and the same bytes when built again"
 	@echo "make coverage         the lines and branches of kmod/ and userlib/ that the tests reach"
 	@echo "make soak             the fuzzer beside stress-ng, for MINUTES ($(MINUTES))"
 	@echo "make bench            what memory costs, by numapin and by other ways (HOST=1: here; BENCH=--help)"
@@ -166,6 +176,8 @@ help:
 	@echo "make install          the library, what builds on it (PARTS), the headers, the man pages, and"
 	@echo "                      the devices' group, to DESTDIR and PREFIX ($(PREFIX))"
 	@echo "make modules_install  the module, for KDIR's kernel, to DESTDIR"
+	@echo "make deb              Debian packages, in build/packages"
+	@echo "make rpm              rpm packages, there"
 	@echo "make clean            removes build/"
 	@echo
 	@echo "run, check, soak, bench and lint install the Debian packages that they need, and say which."
@@ -176,4 +188,5 @@ help:
 
 .PHONY: all modules modules_install userlib selftests sanitized examples \
 	guest-deps guest-modules run check check-debug check-kcsan check-dmem check-portable \
-	check-clients coverage soak bench performance table lint install clean help
+	check-clients check-packages coverage soak bench performance table lint install \
+	deb rpm clean help
