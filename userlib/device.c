@@ -68,15 +68,13 @@ static int open_given(void)
 	return fd;
 }
 
-int device_open_any(void)
+/* Any that there is a path to and that may be opened, or -1 */
+static int open_listed(void)
 {
+	DIR *dir = opendir(DEVICES);
 	struct dirent *entry;
-	int fd = open_given();
-	DIR *dir;
+	int fd = -1;
 
-	if (fd >= 0)
-		return fd;
-	dir = opendir(DEVICES);
 	while (dir && fd < 0) {
 		entry = readdir(dir);
 		if (!entry)
@@ -87,6 +85,13 @@ int device_open_any(void)
 	if (dir)
 		closedir(dir);
 	return fd;
+}
+
+int device_open_any(void)
+{
+	const int fd = open_given();
+
+	return fd >= 0 ? fd : open_listed();
 }
 
 /*
