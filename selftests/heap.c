@@ -644,7 +644,7 @@ TEST(very_large_object_becomes_smaller)
 	struct object object;
 
 	ASSERT_NE(NULL, heap);
-	/* With jemalloc's page more than 1 GiB; what is larger in its next size nearly fills a node. */
+	/* With jemalloc's page more than 1 GiB, whose next larger size nearly fills the node */
 	object.addr = numapin_heap_malloc(heap, 1024 * MIB);
 	ASSERT_NE(NULL, object.addr)
 	{
