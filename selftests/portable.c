@@ -439,6 +439,18 @@ static void threads(void)
 }
 
 /* Last: stderr is not to be had back. */
+/* Where the module may be, it is the descriptor that is none. */
+static void no_device_to_use(void)
+{
+	errno = 0;
+	CHECK(numapin_use_device(-1) == -1);
+#ifdef __linux__
+	CHECK(errno == ENODEV || errno == EBADF);
+#else
+	CHECK(errno == ENODEV);
+#endif
+}
+
 static void warnings_go_to_stderr(void)
 {
 	static const char path[] = "portable.stderr";
@@ -475,6 +487,7 @@ static const struct {
 	{ "locate", locate },
 	{ "once_always_never", once_always_never },
 	{ "threads", threads },
+	{ "no_device_to_use", no_device_to_use },
 	{ "warnings_go_to_stderr", warnings_go_to_stderr },
 };
 
