@@ -5,6 +5,8 @@
  */
 #include <inttypes.h>
 #include <numa.h>
+#include <signal.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 
 #include "harness.h"
@@ -327,6 +329,28 @@ TEST_F(pool, all_of_it_or_none)
 	EXPECT_TRUE(SOON(node_free(1) > had - 64 * (long long)MIB));
 }
 
+static void ignore_it(int signal)
+{
+}
+
+/* Who waits for memory that others must give back first need not wait to the end. */
+TEST_F(pool, does_not_grow_after_a_signal)
+{
+	const struct sigaction action = { .sa_handler = ignore_it };
+	const struct itimerval soon = { .it_value.tv_usec = 20000 };
+	const int disk = open(DISK, O_RDONLY);
+
+	if (!may_fill_nodes())
+		SKIP(return, NOT_TO_BE_FILLED);
+	ASSERT_TRUE(fill_with_page_cache(disk, 1, 64 * MIB));
+	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
+	ASSERT_EQ(0, setitimer(ITIMER_REAL, &soon, NULL));
+	EXPECT_EQ(EINTR, set_number(1, "pool_bytes", 1024 * MIB));
+	EXPECT_EQ(POOL, counter(1, "pool_bytes"));
+	EXPECT_EQ(POOL, pool_total(1));
+	close(disk);
+}
+
 /* What somebody needs, if root allowed it, and only then */
 TEST_F(pool, gives_way_under_pressure)
 {
@@ -337,6 +361,7 @@ TEST_F(pool, gives_way_under_pressure)
 	for (int reclaim = 0; reclaim < 2; reclaim++) {
 		ASSERT_EQ(0, set_number(1, "pool_bytes", 256 * MIB));
 		ASSERT_EQ(0, set_number(1, "pool_reclaim", reclaim));
+		EXPECT_EQ(reclaim, counter(1, "pool_reclaim"));
 		bytes = (node_free(1) + 64 * MIB) & ~(HUGE_PAGE - 1);
 		close(self->fd);
 		self->fd = open_node(1, O_RDWR);
