@@ -1,24 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Every difference between the kernels that numapin supports, and the only
- * place that knows of any. features.h has a HAVE_ for each of probes/ that is
- * not of what numapin needs.
+ * place that knows of any. The code is written for the newest; this gives older
+ * ones what they lack. features.h has a HAVE_ for each of probes/ that is not of
+ * what numapin needs.
  */
 #ifndef NUMAPIN_COMPAT_H
 #define NUMAPIN_COMPAT_H
-
-#include <linux/highmem.h>
-#include <linux/mm.h>
-#include <linux/mmzone.h>
-#include <linux/shrinker.h>
-#include <linux/slab.h>
-#include <linux/swap.h>
-#include <linux/workqueue.h>
 
 #include "features.h"
 
 #if HAVE_DMEM
 #include <linux/cgroup_dmem.h>
+#endif
+#if !HAVE_COPY_MC_HIGHPAGE
+#include <linux/highmem.h>
+#endif
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#if !HAVE_SHRINKER_ALLOC
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+#endif
+#if !HAVE_ACCOUNT_RECLAIMED
+#include <linux/swap.h>
+#endif
+#if !HAVE_WQ_PERCPU
+#include <linux/workqueue.h>
 #endif
 
 #if !HAVE_VM_FLAGS_MOD
@@ -29,43 +37,54 @@ static inline void vm_flags_mod(struct vm_area_struct *vma,
 }
 #endif
 
-#if HAVE_CONST_DEVNODE
-#define NUMAPIN_DEVNODE_CONST const
-#else
-#define NUMAPIN_DEVNODE_CONST
+#if !HAVE_CONST_DEVNODE
+/* Its definition has other parameters there. */
+#define numapin_devnode(...) \
+	numapin_devnode(struct device *dev, umode_t *mode)
+#endif
+#if !HAVE_GET_POLICY_ILX
+/* Its definition has a parameter less there. */
+#define numapin_get_policy(vma, addr, ...) numapin_get_policy(vma, addr)
 #endif
 
-/* The parameters of vm_ops->get_policy(); numapin uses only the first. */
-#if HAVE_GET_POLICY_ILX
-#define NUMAPIN_GET_POLICY_PARAMS \
-	struct vm_area_struct *vma, unsigned long addr, pgoff_t *ilx
-#else
-#define NUMAPIN_GET_POLICY_PARAMS \
-	struct vm_area_struct *vma, unsigned long addr
+#if !HAVE_KZALLOC_OBJ
+#define kzalloc_obj(object, gfp) kzalloc(sizeof(object), gfp)
 #endif
 
-#if HAVE_SHRINKER_ALLOC
-static inline int numapin_register_shrinker(struct shrinker *shrinker)
+#if !HAVE_SHRINKER_ALLOC
+static inline unsigned long numapin_count_none(struct shrinker *shrinker,
+					       struct shrink_control *sc)
 {
-	shrinker_register(shrinker);
 	return 0;
 }
-#else
+
+static inline unsigned long numapin_scan_none(struct shrinker *shrinker,
+					      struct shrink_control *sc)
+{
+	return SHRINK_STOP;
+}
+
+/* Registers it too, which may fail there, and finds nothing until it is told how. */
 static inline struct shrinker *shrinker_alloc(unsigned int flags,
 					      const char *name)
 {
-	struct shrinker *shrinker = kzalloc(sizeof(*shrinker), GFP_KERNEL);
+	struct shrinker *shrinker = kzalloc_obj(*shrinker, GFP_KERNEL);
 
-	if (shrinker) {
-		shrinker->seeks = DEFAULT_SEEKS;
-		shrinker->flags = flags;
+	if (!shrinker)
+		return NULL;
+	shrinker->seeks = DEFAULT_SEEKS;
+	shrinker->flags = flags;
+	shrinker->count_objects = numapin_count_none;
+	shrinker->scan_objects = numapin_scan_none;
+	if (register_shrinker(shrinker, "%s", name)) {
+		kfree(shrinker);
+		return NULL;
 	}
 	return shrinker;
 }
 
-static inline int numapin_register_shrinker(struct shrinker *shrinker)
+static inline void shrinker_register(struct shrinker *shrinker)
 {
-	return register_shrinker(shrinker, "numapin");
 }
 
 static inline void shrinker_free(struct shrinker *shrinker)
@@ -83,19 +102,18 @@ static inline void mm_account_reclaimed_pages(unsigned long pages)
 }
 #endif
 
+#if !HAVE_DMEM
 /* The cgroup controller of memory that a driver has set aside */
-#if HAVE_DMEM
-static inline struct dmem_cgroup_region *numapin_register_dmem(u64 size, int nid)
-{
-	const struct dmem_cgroup_init init = { .size = size };
-
-	return dmem_cgroup_register_region(&init, "numapin/node%d", nid);
-}
-#else
 struct dmem_cgroup_pool_state;
 struct dmem_cgroup_region;
 
-static inline struct dmem_cgroup_region *numapin_register_dmem(u64 size, int nid)
+struct dmem_cgroup_init {
+	u64 size;
+};
+
+static inline __printf(2, 3) struct dmem_cgroup_region *
+dmem_cgroup_register_region(const struct dmem_cgroup_init *init,
+			    const char *name, ...)
 {
 	return NULL;
 }
@@ -127,9 +145,11 @@ static inline int copy_mc_highpage(struct page *to, struct page *from)
 #endif
 
 /* vm_ops->huge_fault(), where that may map a folio as a whole; else there is none. */
-#define NUMAPIN_HUGE_FAULT(handler) (HAVE_INSERT_FOLIO_PMD ? (handler) : NULL)
+#if HAVE_INSERT_FOLIO_PMD
+#define NUMAPIN_HUGE_FAULT(handler) (handler)
+#else
+#define NUMAPIN_HUGE_FAULT(handler) (0 ? (handler) : NULL)
 
-#if !HAVE_INSERT_FOLIO_PMD
 static inline vm_fault_t vmf_insert_folio_pmd(struct vm_fault *vmf,
 					      struct folio *folio, bool write)
 {
@@ -145,7 +165,11 @@ static inline vm_fault_t vmf_insert_folio_pmd(struct vm_fault *vmf,
 static inline bool numapin_node_may_be_poisoned(int nid)
 {
 #if HAVE_MF_STATS
+#ifdef CONFIG_MEMORY_FAILURE
 	return READ_ONCE(NODE_DATA(nid)->mf_stats.total);
+#else
+	return false;
+#endif
 #else
 	return true;
 #endif

@@ -49,7 +49,7 @@ static int numapin_open(struct inode *inode, struct file *file)
 
 	if (!node)
 		return -ENXIO;
-	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	region = kzalloc_obj(*region, GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return -ENOMEM;
 	own = alloc_anon_inode(anon_inodes);
@@ -133,8 +133,7 @@ struct numapin_node *numapin_file_node(const struct file *file)
 	return file->f_op == &numapin_fops ? region->node : NULL;
 }
 
-static char *numapin_devnode(NUMAPIN_DEVNODE_CONST struct device *dev,
-			     umode_t *mode)
+static char *numapin_devnode(const struct device *dev, umode_t *mode)
 {
 	if (mode)
 		*mode = 0660;

@@ -11,7 +11,9 @@
 #include <linux/gfp.h>
 #include <linux/list.h>
 #include <linux/sched.h>
+#include <linux/shrinker.h>
 #include <linux/spinlock.h>
+#include <linux/swap.h>
 
 #include "compat.h"
 #include "numapin.h"
@@ -105,18 +107,14 @@ void numapin_withdraw(struct numapin_offer *offer)
  */
 int __init numapin_lists_init(void)
 {
-	int rc;
-
 	shrinker = shrinker_alloc(0, "numapin");
 	if (!shrinker)
 		return -ENOMEM;
 	shrinker->count_objects = count_objects;
 	shrinker->scan_objects = scan_objects;
 	shrinker->batch = 1;
-	rc = numapin_register_shrinker(shrinker);
-	if (rc)
-		shrinker_free(shrinker);
-	return rc;
+	shrinker_register(shrinker);
+	return 0;
 }
 
 /**

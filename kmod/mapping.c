@@ -125,7 +125,8 @@ static int numapin_set_policy(struct vm_area_struct *vma,
 	return -EPERM;
 }
 
-static struct mempolicy *numapin_get_policy(NUMAPIN_GET_POLICY_PARAMS)
+static struct mempolicy *numapin_get_policy(struct vm_area_struct *vma,
+					    unsigned long addr, pgoff_t *ilx)
 {
 	struct numapin_region *region = vma->vm_file->private_data;
 

@@ -12,6 +12,7 @@
 #include <linux/nodemask.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "numapin.h"
 
 /*
@@ -29,7 +30,7 @@ static dev_t first_devt;
 
 static struct numapin_node *create_node(int nid)
 {
-	struct numapin_node *node = kzalloc(sizeof(*node), GFP_KERNEL);
+	struct numapin_node *node = kzalloc_obj(*node, GFP_KERNEL);
 
 	if (!node)
 		return NULL;

@@ -18,8 +18,10 @@
 #include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/swap.h>
 #include <linux/topology.h>
 #include <linux/wait.h>
 #include <uapi/linux/sched/types.h>
@@ -538,11 +540,14 @@ void numapin_pool_drain(struct numapin_node *node, unsigned long start,
  */
 int numapin_pool_init(struct numapin_node *node)
 {
+	/* As much as it can ever be: a cgroup's share is set, not the pool's size. */
+	const struct dmem_cgroup_init init = {
+		.size = (u64)node_present_pages(node->nid) << PAGE_SHIFT,
+	};
 	struct numapin_pool *pool = &node->pool;
 
-	/* Of as much as it can ever be: a cgroup's share is set, not the pool's size. */
-	pool->dmem = numapin_register_dmem((u64)node_present_pages(node->nid)
-					   << PAGE_SHIFT, node->nid);
+	pool->dmem = dmem_cgroup_register_region(&init, "numapin/node%d",
+						 node->nid);
 	if (IS_ERR(pool->dmem))
 		return PTR_ERR(pool->dmem);
 	spin_lock_init(&pool->lock);
@@ -621,17 +626,13 @@ static unsigned long scan_objects(struct shrinker *shrinker,
  */
 int __init numapin_pools_init(void)
 {
-	int rc;
-
 	shrinker = shrinker_alloc(SHRINKER_NUMA_AWARE, "numapin-pool");
 	if (!shrinker)
 		return -ENOMEM;
 	shrinker->count_objects = count_objects;
 	shrinker->scan_objects = scan_objects;
-	rc = numapin_register_shrinker(shrinker);
-	if (rc)
-		shrinker_free(shrinker);
-	return rc;
+	shrinker_register(shrinker);
+	return 0;
 }
 
 /**

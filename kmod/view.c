@@ -473,7 +473,7 @@ static struct numapin_view *create_view(struct numapin_region *region,
 	struct numapin_view *view;
 
 	lockdep_assert_held(&region->views_lock);
-	view = kzalloc(sizeof(*view), NUMAPIN_TABLE_GFP);
+	view = kzalloc_obj(*view, NUMAPIN_TABLE_GFP);
 	if (!view)
 		return NULL;
 	view->region = region;
