@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
-/*
- * numapin: memory on the NUMA node that was asked for.
+/**
+ * DOC: Memory on the NUMA node that was asked for
  *
  * There is one character device for each NUMA node with memory,
  * /dev/numapin/nodeN. Opening it is the right to memory of that node. It comes
@@ -21,6 +21,7 @@
  * and a child's after fork() among them, see each other's writes. Unless it was
  * made with NUMAPIN_ALLOC_PRIVATE (since ABI version 2), and then it is a
  * process's own, as malloc's memory is:
+ *
  *  - It goes to the address space that maps its file first. Any other mmap() of
  *    the file is EBUSY, by whomever and for as long as the file is open. With
  *    its last mapping the memory is freed.
@@ -50,6 +51,7 @@
  *  - madvise(MADV_WIPEONFORK) is EINVAL; MADV_DONTFORK works.
  *
  * mmap() of the file:
+ *
  *  - MAP_PRIVATE is EINVAL, and PROT_EXEC is EPERM.
  *  - A file without a region gets one of the mapping's length, as by ALLOC
  *    without flags; the offset must then be 0 (EINVAL), the file open for
@@ -69,6 +71,7 @@
  *    other threads' page faults wait for it: large ones are better made by ALLOC.
  *
  * What a region counts against, from when it is made to its end:
+ *
  *  - The budget of the node, which root sets: /sys/class/numapin/nodeN/max_bytes,
  *    in bytes or "max". Lowering it takes nothing from regions that are there.
  *  - RLIMIT_MEMLOCK of the user who makes it, that is who calls ALLOC or the
@@ -82,6 +85,7 @@
  * The node's pool is a reserve of zeroed 2 MiB pages that root makes, as of huge
  * pages for hugetlb: by the module's parameter pool_bytes, a number for each node
  * from node 0 on, or in /sys/class/numapin/nodeN/:
+ *
  *  - pool_bytes: its size in bytes, rounded down to whole 2 MiB pages. A larger one
  *    is allocated before write() returns: all of it, or none (ENOMEM, EINTR; EPERM
  *    for a cpuset without the node; EOPNOTSUPP where all memory is ZONE_MOVABLE;
@@ -93,6 +97,7 @@
  *    were not while the pool had a size.
  *  - pool_reclaim: 1: it gives way where memory of the node runs short; 0 (the
  *    default): it does not.
+ *
  * Whoever makes a region has 2 MiB pages of the pool first, within the other limits,
  * and no memory cgroup is charged for them. Where the kernel has the dmem controller
  * as of 7.3, a pool is its region numapin/nodeN: what a region has of it counts there
@@ -125,10 +130,11 @@
  * the end of its last required input (EINVAL below that), or longer, where
  * what the kernel does not know is zero (E2BIG otherwise, and for a size above
  * 4096). Unknown flags and reserved space that is not zero are EINVAL. The
- * kernel writes members named out_, and the others back as it read them. A
+ * kernel writes members named ``out_...``, and the others back as it read them. A
  * failed call changes nothing else.
  *
  * Errors of every ioctl:
+ *
  *  - EFAULT: the struct, or what it points to, cannot be read or written.
  *  - EINVAL, E2BIG: as above.
  *  - ENOTTY: no such ioctl.
@@ -279,7 +285,7 @@ struct numapin_stripe {
  * @reserved: Must be 0
  *
  * Makes the file's region. On success every page of it is allocated, zeroed
- * and was checked to be on the node. The out_ members are written for every
+ * and was checked to be on the node. Members ``out_...`` are written for every
  * error but EFAULT, EINVAL and E2BIG.
  *
  * ALLOC is not answered by an OOM kill, and no signal interrupts it but a
