@@ -171,7 +171,7 @@ help:
 	@echo "make bench            what memory costs, by numapin and by other ways (HOST=1: here; BENCH=--help)"
 	@echo "make performance      docs/performance.md, of what make bench measured"
 	@echo "make table            docs/immovable.md, of what make check saw of KERNELS"
-	@echo "make lint             gcc and its analyzer, sparse, coccinelle, clang-tidy, checkpatch, shellcheck, mandoc"
+	@echo "make lint             gcc and its analyzer, sparse, coccinelle, clang-tidy, checkpatch, kernel-doc, shellcheck, mandoc"
 	@echo
 	@echo "make                  the module and the library"
 	@echo "make modules KDIR=... the module, for the kernel whose headers are there"
