@@ -87,9 +87,14 @@ check-clients: guest-modules selftests
 	selftests/vm/boot --kernel $(KERNEL) --log build/logs/clients.dmesg selftests/clients
 
 # In the kernel's own source, and as patches for it
+INTREE_KERNELS ?= 7.3 6.12
 intree:
 	@scripts/deps intree
 	@scripts/intree $(KERNEL)
+
+check-intree:
+	@scripts/deps build guest intree
+	selftests/intree $(INTREE_KERNELS)
 
 # In guests: where clearing memory is slow, and where it is quick. With HOST=1 on this
 # machine, which must have two nodes
@@ -166,6 +171,7 @@ help:
 	@echo "make check-clients    programs of Debian's that do not know of numapin, and docs/programs.md"
 	@echo "make check-packages   packages: their checkers, what is in them, and the same bytes when built again"
 	@echo "make intree           numapin in the source of KERNEL ($(KERNEL)), and as patches for it, in build/intree"
+	@echo "make check-intree     that, with the kernel's own tools: $(INTREE_KERNELS)"
 	@echo "make coverage         the lines and branches of kmod/ and userlib/ that the tests reach"
 	@echo "make soak             the fuzzer beside stress-ng, for MINUTES ($(MINUTES))"
 	@echo "make bench            what memory costs, by numapin and by other ways (HOST=1: here; BENCH=--help)"
@@ -194,5 +200,5 @@ help:
 
 .PHONY: all modules modules_install userlib selftests sanitized examples \
 	guest-deps guest-modules run check check-debug check-kcsan check-dmem check-portable \
-	check-clients intree check-packages coverage soak bench performance table lint \
+	check-clients intree check-intree check-packages coverage soak bench performance table lint \
 	install deb rpm clean help
