@@ -18,6 +18,9 @@
 #endif
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#if HAVE_IMPORT_NS_TOKEN
+#include <linux/module.h>
+#endif
 #if !HAVE_SHRINKER_ALLOC
 #include <linux/shrinker.h>
 #include <linux/slab.h>
@@ -142,6 +145,12 @@ static inline int copy_mc_highpage(struct page *to, struct page *from)
 	copy_highpage(to, from);
 	return 0;
 }
+#endif
+
+#if HAVE_IMPORT_NS_TOKEN
+/* It takes the name without quotes there. */
+#undef MODULE_IMPORT_NS
+#define MODULE_IMPORT_NS(ns) MODULE_INFO(import_ns, ns)
 #endif
 
 /* vm_ops->huge_fault(), where that may map a folio as a whole; else there is none. */

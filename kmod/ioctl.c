@@ -20,12 +20,14 @@ static_assert(sizeof(struct numapin_alloc) == 64);
 static_assert(sizeof(struct numapin_locate) == 32);
 static_assert(sizeof(struct numapin_stripe) == 8);
 static_assert(sizeof(struct numapin_reopen) == 16);
+static_assert(sizeof(struct numapin_export) == 32);
 static_assert(offsetof(struct numapin_info, out_page_sizes) == 24);
 static_assert(offsetof(struct numapin_alloc, length) == 8);
 static_assert(offsetof(struct numapin_alloc, out_cause) == 40);
 static_assert(offsetof(struct numapin_alloc, stripes) == 48);
 static_assert(offsetof(struct numapin_locate, addr) == 8);
 static_assert(offsetof(struct numapin_reopen, out_fd) == 8);
+static_assert(offsetof(struct numapin_export, offset) == 8);
 
 /**
  * struct numapin_call - one ioctl on its way
@@ -37,6 +39,7 @@ static_assert(offsetof(struct numapin_reopen, out_fd) == 8);
  * @arg.alloc: For ALLOC
  * @arg.locate: For LOCATE
  * @arg.reopen: For REOPEN
+ * @arg.export: For EXPORT
  */
 struct numapin_call {
 	struct file *file;
@@ -47,6 +50,7 @@ struct numapin_call {
 		struct numapin_alloc alloc;
 		struct numapin_locate locate;
 		struct numapin_reopen reopen;
+		struct numapin_export export;
 	} arg;
 };
 
@@ -256,37 +260,56 @@ static int ioctl_locate(struct numapin_call *call)
 	return 0;
 }
 
-static int ioctl_reopen(struct numapin_call *call)
+/* Replies with a descriptor of a file, whose reference is used up either way. */
+static int respond_file(struct numapin_call *call, size_t size, __s32 *out_fd,
+			struct file *file)
 {
-	struct numapin_reopen *reopen = &call->arg.reopen;
-	struct file *file;
-	int fd, rc;
+	int rc, fd;
 
-	if (reopen->flags || reopen->reserved)
-		return -EINVAL;
+	if (IS_ERR(file))
+		return PTR_ERR(file);
 	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0)
-		return fd;
-	/* By what the file was opened by: the path may lead nowhere any more. */
-	file = dentry_open(&call->file->f_path,
-			   call->file->f_flags & O_ACCMODE, current_cred());
-	if (IS_ERR(file)) {
-		rc = PTR_ERR(file);
-		goto err_fd;
-	}
-	reopen->out_fd = fd;
-	rc = respond(call, sizeof(*reopen));
-	if (rc)
+	if (fd < 0) {
+		rc = fd;
 		goto err_file;
+	}
+	*out_fd = fd;
+	rc = respond(call, size);
+	if (rc)
+		goto err_fd;
 	/* From here on the descriptor is the caller's, and nothing may fail. */
 	fd_install(fd, file);
 	return 0;
 
-err_file:
-	fput(file);
 err_fd:
 	put_unused_fd(fd);
+err_file:
+	fput(file);
 	return rc;
+}
+
+static int ioctl_reopen(struct numapin_call *call)
+{
+	struct numapin_reopen *reopen = &call->arg.reopen;
+	struct file *file;
+
+	if (reopen->flags || reopen->reserved)
+		return -EINVAL;
+	/* By what the file was opened by: the path may lead nowhere any more. */
+	file = dentry_open(&call->file->f_path,
+			   call->file->f_flags & O_ACCMODE, current_cred());
+	return respond_file(call, sizeof(*reopen), &reopen->out_fd, file);
+}
+
+static int ioctl_export(struct numapin_call *call)
+{
+	struct numapin_export *export = &call->arg.export;
+	struct file *file;
+
+	if (export->flags || export->reserved)
+		return -EINVAL;
+	file = numapin_dmabuf_export(call->file, export->offset, export->length);
+	return respond_file(call, sizeof(*export), &export->out_fd, file);
 }
 
 /**
@@ -327,6 +350,12 @@ static const struct numapin_op numapin_ops[] = {
 		.size		= sizeof(struct numapin_reopen),
 		.min_size	= offsetofend(struct numapin_reopen, out_fd),
 		.execute	= ioctl_reopen,
+	},
+	[_IOC_NR(NUMAPIN_IOCTL_EXPORT)] = {
+		.cmd		= NUMAPIN_IOCTL_EXPORT,
+		.size		= sizeof(struct numapin_export),
+		.min_size	= offsetofend(struct numapin_export, out_fd),
+		.execute	= ioctl_export,
 	},
 };
 

@@ -16,6 +16,7 @@
  *   lists.c	free pages that the page allocator would not give
  *   limits.c	what a user and a node may have
  *   mapping.c	regions in address spaces: mmap, faults, fork, LOCATE
+ *   dmabuf.c	regions as dma-bufs, for drivers of devices
  *   trace.h	tracepoints
  */
 #ifndef NUMAPIN_H
@@ -23,6 +24,7 @@
 
 #include <linux/atomic.h>
 #include <linux/cache.h>
+#include <linux/err.h>
 #include <linux/list.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
@@ -455,6 +457,17 @@ void numapin_view_free_tables(struct numapin_view *view);
 /* mapping.c */
 int numapin_mmap(struct file *file, struct vm_area_struct *vma);
 int numapin_locate(unsigned long addr, unsigned int nr_pages, s32 *nodes);
+
+/* dmabuf.c */
+#if IS_ENABLED(CONFIG_DMA_SHARED_BUFFER)
+struct file *numapin_dmabuf_export(struct file *file, u64 offset, u64 length);
+#else
+static inline struct file *numapin_dmabuf_export(struct file *file, u64 offset,
+						 u64 length)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
+#endif
 
 /* ioctl.c */
 long numapin_ioctl(struct file *file, unsigned int cmd, unsigned long arg);

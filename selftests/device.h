@@ -55,6 +55,17 @@ static inline int reopen(int fd)
 	return ioctl(fd, NUMAPIN_IOCTL_REOPEN, &arg) ? -1 : arg.out_fd;
 }
 
+/* A copy of an ioctl's argument to which no reply can be written; its page is to be unmapped. */
+static inline void *without_reply(const void *arg, size_t size)
+{
+	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return NULL;
+	memcpy(page, arg, size);
+	return mprotect(page, PAGE, PROT_READ) ? NULL : page;
+}
+
 /* The least descriptor that is not open */
 static inline int next_descriptor(void)
 {

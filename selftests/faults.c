@@ -16,6 +16,7 @@
 #include "harness.h"
 
 #include "device.h"
+#include "dmabuf.h"
 #include "module.h"
 #include "oracle.h"
 #include "pattern.h"
@@ -212,10 +213,10 @@ static bool with_region(struct attempt *a)
 /* Where a mapping needs page tables of its own, of each level */
 #define FAR_AWAY ((void *)(1UL << 44))
 
-static int map(struct attempt *a)
+static int map_file(struct attempt *a, int fd)
 {
 	char *addr = mmap(FAR_AWAY, a->bytes, PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_FIXED_NOREPLACE, a->fd, 0);
+			  MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
 
 	if (addr == MAP_FAILED)
 		return errno;
@@ -223,9 +224,22 @@ static int map(struct attempt *a)
 	return 0;
 }
 
+static int map(struct attempt *a)
+{
+	return map_file(a, a->fd);
+}
+
 static bool with_mapping(struct attempt *a)
 {
 	return with_region(a) && !map(a);
+}
+
+static bool with_export(struct attempt *a)
+{
+	if (!with_region(a))
+		return false;
+	a->other = export_region(a->fd, 0, a->bytes);
+	return a->other >= 0;
 }
 
 static bool with_contents(struct attempt *a)
@@ -305,6 +319,17 @@ static int do_reopen(struct attempt *a)
 {
 	a->other = reopen(a->fd);
 	return a->other >= 0 ? 0 : errno;
+}
+
+static int do_export(struct attempt *a)
+{
+	a->other = export_region(a->fd, 0, a->bytes);
+	return a->other >= 0 ? 0 : errno;
+}
+
+static int map_export(struct attempt *a)
+{
+	return map_file(a, a->other);
 }
 
 static int do_split(struct attempt *a)
@@ -446,6 +471,7 @@ FIXTURE_VARIANT_ADD(operation, variant_name) {						\
 OPERATION(open, NULL, do_open, NULL, 0, 0);
 OPERATION(info, with_file, do_info, has_no_region, 0, 0);
 OPERATION(reopen, with_region, do_reopen, has_region_alone, SMALL_BYTES, 0);
+OPERATION(export, with_region, do_export, has_region_alone, SMALL_BYTES, 0);
 OPERATION(show, with_region, do_show, has_region, SMALL_BYTES, 0);
 OPERATION(set_budget, with_region, do_set_budget, has_region, SMALL_BYTES, 0);
 OPERATION(alloc_huge, with_file, do_alloc, has_no_region, BIG_BYTES, NUMAPIN_ALLOC_HUGE);
@@ -466,6 +492,7 @@ OPERATION(mmap_huge, with_region, map, has_region, BIG_BYTES, 0);
 OPERATION(mmap_small, with_region, map, has_region, SMALL_BYTES, NUMAPIN_ALLOC_NO_HUGE);
 OPERATION(mmap_private, with_region, map, has_region, SMALL_BYTES,
 	  NUMAPIN_ALLOC_PRIVATE | NUMAPIN_ALLOC_NO_HUGE);
+OPERATION(mmap_export, with_export, map_export, has_region, SMALL_BYTES, NUMAPIN_ALLOC_NO_HUGE);
 OPERATION(fault_huge, with_mapping, do_fault, has_region, BIG_BYTES, 0);
 OPERATION(fault_mixed, with_mapping, do_fault, has_region, MIXED_BYTES, 0);
 OPERATION(locate, with_mapping, do_locate, has_region, MIXED_BYTES / 4 & ~(PAGE - 1),

@@ -23,6 +23,7 @@
 
 #include "child.h"
 #include "device.h"
+#include "dmabuf.h"
 #include "fuzz-slot.h"
 #include "fuzz-weather.h"
 #include "stripes.h"
@@ -371,7 +372,7 @@ static bool op_garbage(struct slot *slot)
 {
 	static const unsigned long ours[] = {
 		NUMAPIN_IOCTL_INFO, NUMAPIN_IOCTL_ALLOC, NUMAPIN_IOCTL_LOCATE,
-		NUMAPIN_IOCTL_REOPEN,
+		NUMAPIN_IOCTL_REOPEN, NUMAPIN_IOCTL_EXPORT,
 	};
 	int fd = open_node(1, one_in(4) ? O_RDONLY : O_RDWR);
 	unsigned long cmd = ours[below(ARRAY_SIZE(ours))];
@@ -488,6 +489,34 @@ static bool op_alias(struct slot *slot)
 		return true;
 	}
 	MUST(!slot_private(slot), "a private region is mapped again");
+	check_page(slot, addr, page);
+	munmap(addr, PAGE);
+	return true;
+}
+
+/* A page of shared memory as a dma-buf is the same page. */
+static bool op_export(struct slot *slot)
+{
+	const int refusal = slot->readable_only ? EBADF : slot_private(slot) ? EOPNOTSUPP : ENOMEM;
+	size_t page;
+	char *addr;
+	int fd;
+
+	if (slot->fd < 0 || !slot->pages)
+		return false;
+	page = below(slot->pages);
+	fd = export_region(slot->fd, page * PAGE, PAGE);
+	if (fd < 0) {
+		MUST(errno == refusal, "EXPORT: %s", name_of(errno));
+		return true;
+	}
+	MUST(refusal == ENOMEM, "EXPORT should fail");
+	addr = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	if (addr == MAP_FAILED) {
+		MUST(errno == ENOMEM, "mmap of a dma-buf: %s", name_of(errno));
+		return true;
+	}
 	check_page(slot, addr, page);
 	munmap(addr, PAGE);
 	return true;
@@ -893,6 +922,7 @@ static const struct {
 	{ "garbage", op_garbage, 24 },
 	{ "info", op_info, 12 },
 	{ "alias", op_alias, 20 },
+	{ "export", op_export, 12 },
 	{ "locate", op_locate, 16 },
 	{ "move", op_move, 12 },
 	{ "splice", op_splice, 12 },

@@ -30,12 +30,14 @@ _Static_assert(sizeof(struct numapin_alloc) == 64);
 _Static_assert(sizeof(struct numapin_stripe) == 8);
 _Static_assert(sizeof(struct numapin_locate) == 32);
 _Static_assert(sizeof(struct numapin_reopen) == 16);
+_Static_assert(sizeof(struct numapin_export) == 32);
 _Static_assert(offsetof(struct numapin_info, out_page_sizes) == 24);
 _Static_assert(offsetof(struct numapin_alloc, length) == 8);
 _Static_assert(offsetof(struct numapin_alloc, out_cause) == 40);
 _Static_assert(offsetof(struct numapin_alloc, stripes) == 48);
 _Static_assert(offsetof(struct numapin_locate, addr) == 8);
 _Static_assert(offsetof(struct numapin_reopen, out_fd) == 8);
+_Static_assert(offsetof(struct numapin_export, offset) == 8);
 
 FIXTURE(device) {
 	int fd;
@@ -244,7 +246,7 @@ TEST_F(device, bad_pointers)
 	struct numapin_alloc *alloc = (void *)(pages + PAGE - sizeof(*alloc) / 2);
 	const unsigned long cmds[] = {
 		NUMAPIN_IOCTL_INFO, NUMAPIN_IOCTL_ALLOC, NUMAPIN_IOCTL_LOCATE,
-		NUMAPIN_IOCTL_REOPEN,
+		NUMAPIN_IOCTL_REOPEN, NUMAPIN_IOCTL_EXPORT,
 	};
 	void *kernel = (void *)(uintptr_t)KERNEL_ADDRESS;
 
@@ -276,7 +278,7 @@ TEST_F(device, unknown_ioctls)
 {
 	struct numapin_info info = { .size = sizeof(info) };
 
-	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, _IO(NUMAPIN_IOCTL_TYPE, 4), &info));
+	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, _IO(NUMAPIN_IOCTL_TYPE, 5), &info));
 	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, _IO(NUMAPIN_IOCTL_TYPE, 0xff), &info));
 	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, _IO(NUMAPIN_IOCTL_TYPE + 1, 0), &info));
 	EXPECT_EQ(ENOTTY, ioctl_errno(self->fd, TIOCGWINSZ, &info));
@@ -514,14 +516,12 @@ TEST_F(device, reopen_bad_arguments)
 /* Where the caller cannot be told of it, there is no descriptor. */
 TEST_F(device, reopen_without_a_reply)
 {
-	struct numapin_reopen *arg = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-					  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const struct numapin_reopen reopen = { .size = sizeof(reopen) };
+	void *arg = without_reply(&reopen, sizeof(reopen));
 	const long files = file_number("/sys/module/numapin/refcnt");
 	const int next = next_descriptor();
 
-	ASSERT_NE(MAP_FAILED, arg);
-	arg->size = sizeof(*arg);
-	ASSERT_EQ(0, mprotect(arg, PAGE, PROT_READ));
+	ASSERT_NE(NULL, arg);
 	EXPECT_EQ(EFAULT, ioctl_errno(self->fd, NUMAPIN_IOCTL_REOPEN, arg));
 	EXPECT_EQ(next, next_descriptor());
 	EXPECT_EQ(files, file_number("/sys/module/numapin/refcnt"));

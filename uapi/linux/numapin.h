@@ -148,7 +148,7 @@
 #include <linux/types.h>
 
 /* The version that INFO answers. It rises with what callers can rely on. */
-#define NUMAPIN_ABI_VERSION	4
+#define NUMAPIN_ABI_VERSION	5
 
 /* Free in the kernel's ioctl-number.rst as of 6.12. */
 #define NUMAPIN_IOCTL_TYPE	0xBE
@@ -383,5 +383,44 @@ struct numapin_reopen {
 };
 
 #define NUMAPIN_IOCTL_REOPEN	_IO(NUMAPIN_IOCTL_TYPE, 0x03)
+
+/**
+ * struct numapin_export - ioctl(NUMAPIN_IOCTL_EXPORT)
+ * @size: sizeof(struct numapin_export)
+ * @flags: Must be 0
+ * @offset: Where in the region to begin: bytes, a multiple of the 4 KiB page size
+ * @length: Bytes, a multiple of the 4 KiB page size, not 0
+ * @out_fd: A descriptor of the dma-buf, close-on-exec
+ * @reserved: Must be 0
+ *
+ * Makes a part of a shared region a dma-buf, for drivers that import those: a
+ * device works on the region's own pages, on the node where they are. While there is
+ * a descriptor of it, a mapping or a driver that has it, the region stays; and with it
+ * all that it counts against. Its mmap() is one of the region, of which LOCATE tells;
+ * for 2 MiB pages to be mapped as such, the address must be a multiple of that.
+ * The CPU's accesses while a device works on it are to be put between
+ * DMA_BUF_IOCTL_SYNC, as for any dma-buf. An import of a page on which the hardware
+ * failed is EHWPOISON. Since ABI version 5.
+ *
+ * Errors:
+ *  - EBADF: the file is not open for reading and writing.
+ *  - EINVAL: @reserved is not 0; @offset or @length is unaligned or @length 0; or the
+ *    file has no region, or it does not have all of the part.
+ *  - EMFILE, ENFILE: there is no descriptor left, in the process or its limit; or no
+ *    file in the system.
+ *  - ENOMEM: there is no memory for the dma-buf.
+ *  - EOPNOTSUPP: the region is private; or the kernel has no dma-bufs
+ *    (CONFIG_DMA_SHARED_BUFFER).
+ */
+struct numapin_export {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+	__s32 out_fd;
+	__u32 reserved;
+};
+
+#define NUMAPIN_IOCTL_EXPORT	_IO(NUMAPIN_IOCTL_TYPE, 0x04)
 
 #endif /* _UAPI_LINUX_NUMAPIN_H */

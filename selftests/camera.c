@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a driver that imports dma-bufs does with a region: vivid, the kernel's camera
+ * without hardware, puts its pictures there. For kernels that have it, as Debian's.
+ */
+#include <linux/videodev2.h>
+#include <sys/mount.h>
+
+#include "harness.h"
+
+#include "device.h"
+#include "dmabuf.h"
+#include "module.h"
+#include "oracle.h"
+#include "ordinary.h"
+#include "stripes.h"
+
+#define WIDTH 640
+#define HEIGHT 360
+/* Two bytes a pixel: V4L2_PIX_FMT_YUYV */
+#define LINE (2 * WIDTH)
+#define PICTURE (LINE * HEIGHT)
+/* What a picture takes of a region; two are in one 2 MiB page. */
+#define ROOM (HUGE_PAGE / 2)
+/* What a device takes in a piece whose driver does not say */
+#define PIECE ((size_t)64 << 10)
+/* Up to where the camera has addresses for memory: node 0 is all below. */
+#define REACHABLE (1ull << 32)
+
+FIXTURE(camera) {
+	int device;	/* of the camera */
+	int region;
+	char *addr;
+	uint64_t *frames;
+};
+
+/* @allocators: vivid's parameter: how it reaches what it imports */
+FIXTURE_VARIANT(camera) {
+	int node;
+	const char *allocators;
+	uint32_t flags;
+};
+
+/* By an address of the kernel's, of 2 MiB pages and of small ones */
+FIXTURE_VARIANT_ADD(camera, that_copies) {
+	.node = 1, .allocators = "0", .flags = NUMAPIN_ALLOC_HUGE,
+};
+FIXTURE_VARIANT_ADD(camera, that_copies_to_small_pages) {
+	.node = 1, .allocators = "0", .flags = NUMAPIN_ALLOC_NO_HUGE,
+};
+/* By addresses for its device, which takes only what is in one piece for it */
+FIXTURE_VARIANT_ADD(camera, with_dma) {
+	.node = 0, .allocators = "1", .flags = NUMAPIN_ALLOC_HUGE,
+};
+
+static bool load_camera(const char *allocators)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command),
+		 "modprobe -r vivid; modprobe vivid n_devs=1 node_types=1 allocators=%s",
+		 allocators);
+	return !system(command);
+}
+
+/* The camera's device, once it is there; or -1. */
+static int open_camera(void)
+{
+	char path[64], name[64];
+
+	for (int i = 0; i < 64; i++) {
+		snprintf(path, sizeof(path), "/sys/class/video4linux/video%d/name", i);
+		if (access(path, F_OK))
+			continue;
+		first_line(path, name, sizeof(name));
+		if (strncmp(name, "vivid", 5))
+			continue;
+		snprintf(path, sizeof(path), "/dev/video%d", i);
+		return open(path, O_RDWR | O_CLOEXEC);
+	}
+	return -1;
+}
+
+static int set_format(int device)
+{
+	struct v4l2_format format = {
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.fmt.pix = {
+			.width = WIDTH,
+			.height = HEIGHT,
+			.pixelformat = V4L2_PIX_FMT_YUYV,
+			.field = V4L2_FIELD_NONE,
+		},
+	};
+
+	return ioctl_errno(device, VIDIOC_S_FMT, &format) ?:
+	       format.fmt.pix.sizeimage != PICTURE;
+}
+
+/* Has the camera take so many buffers, of a kind. */
+static int request_buffers(int device, uint32_t memory, uint32_t count)
+{
+	struct v4l2_requestbuffers request = {
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = memory,
+		.count = count,
+	};
+
+	return ioctl_errno(device, VIDIOC_REQBUFS, &request);
+}
+
+/* Gives the camera a dma-buf, or -1: memory of its own. */
+static int queue_buffer(int device, uint32_t index, int fd)
+{
+	struct v4l2_buffer buffer = {
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = fd < 0 ? V4L2_MEMORY_MMAP : V4L2_MEMORY_DMABUF,
+		.index = index,
+		.m.fd = fd,
+	};
+
+	return ioctl_errno(device, VIDIOC_QBUF, &buffer);
+}
+
+/* Waits for a picture: which buffer it is in, or -1. */
+static int take_picture(int device, uint32_t memory)
+{
+	struct v4l2_buffer buffer = {
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = memory,
+	};
+
+	if (ioctl(device, VIDIOC_DQBUF, &buffer) || buffer.bytesused != PICTURE)
+		return -1;
+	return buffer.index;
+}
+
+static int stream(int device, bool on)
+{
+	int type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+
+	return ioctl_errno(device, on ? VIDIOC_STREAMON : VIDIOC_STREAMOFF, &type);
+}
+
+/*
+ * The last line of a picture in memory that is the camera's own: the text that it
+ * shows is above, and changes.
+ */
+static bool read_last_line(int device, char *line)
+{
+	struct v4l2_buffer buffer = {
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = V4L2_MEMORY_MMAP,
+	};
+	char *addr;
+	bool ok;
+
+	if (request_buffers(device, V4L2_MEMORY_MMAP, 1) ||
+	    ioctl(device, VIDIOC_QUERYBUF, &buffer))
+		return false;
+	addr = mmap(NULL, buffer.length, PROT_READ, MAP_SHARED, device, buffer.m.offset);
+	if (addr == MAP_FAILED)
+		return false;
+	ok = !queue_buffer(device, 0, -1) && !stream(device, true) &&
+	     !take_picture(device, V4L2_MEMORY_MMAP) && !stream(device, false);
+	memcpy(line, addr + PICTURE - LINE, LINE);
+	munmap(addr, buffer.length);
+	return ok && !request_buffers(device, V4L2_MEMORY_MMAP, 0);
+}
+
+FIXTURE_SETUP(camera)
+{
+	self->device = -1;
+	if (!load_camera(variant->allocators))
+		SKIP(return, "the kernel has no vivid");
+	self->device = open_camera();
+	ASSERT_LE(0, self->device);
+	ASSERT_EQ(0, set_format(self->device));
+	self->region = open_node(variant->node, O_RDWR);
+	ASSERT_EQ(0, alloc_region(self->region, 2 * ROOM, variant->flags, NULL));
+	self->addr = map_shared(self->region, 2 * ROOM, 0);
+	ASSERT_NE(MAP_FAILED, self->addr);
+	self->frames = frames_of(self->addr, 2 * ROOM);
+}
+
+FIXTURE_TEARDOWN(camera)
+{
+	if (self->device < 0)
+		return;
+	EXPECT_EQ(0, frames_changed(self->addr, 2 * ROOM, self->frames));
+	EXPECT_EQ(0, pages_elsewhere(self->addr, 2 * ROOM, variant->node));
+	free(self->frames);
+	close(self->device);
+	munmap(self->addr, 2 * ROOM);
+	close(self->region);
+	EXPECT_TRUE(nothing_left());
+	EXPECT_EQ(0, system("modprobe -r vivid"));
+}
+
+/* A dma-buf of one of the region's two rooms, which the camera has from now. */
+static int lend_room(int device, int region, uint32_t index)
+{
+	const int fd = export_region(region, index * ROOM, ROOM);
+	int error = fd < 0 ? errno : queue_buffer(device, index, fd);
+
+	close(fd);
+	return error;
+}
+
+TEST_F(camera, puts_pictures_into_a_region)
+{
+	const size_t after = whole_pages(PICTURE);
+	char line[LINE];
+
+	ASSERT_TRUE(read_last_line(self->device, line));
+	/* There is something to see: not all of it is alike. */
+	EXPECT_NE(0, memcmp(line, line + 4, LINE - 4));
+	ASSERT_EQ(0, request_buffers(self->device, V4L2_MEMORY_DMABUF, 2));
+	for (int i = 0; i < 2; i++)
+		ASSERT_EQ(0, lend_room(self->device, self->region, i));
+	ASSERT_EQ(0, stream(self->device, true));
+	for (int i = 0; i < 2; i++) {
+		const int index = take_picture(self->device, V4L2_MEMORY_DMABUF);
+
+		ASSERT_LE(0, index);
+		EXPECT_EQ(0, memcmp(line, self->addr + index * ROOM + PICTURE - LINE, LINE));
+		/* And no more than that. */
+		EXPECT_TRUE(all_zero(self->addr + index * ROOM + after, ROOM - after));
+	}
+	EXPECT_EQ(0, stream(self->device, false));
+}
+
+/* The region is there as long as the camera has its dma-buf. */
+TEST_F(camera, has_a_region_by_itself)
+{
+	ASSERT_EQ(0, request_buffers(self->device, V4L2_MEMORY_DMABUF, 2));
+	ASSERT_EQ(0, lend_room(self->device, self->region, 0));
+	munmap(self->addr, 2 * ROOM);
+	close(self->region);
+	EXPECT_EQ(1, counter(variant->node, "regions"));
+	ASSERT_EQ(0, stream(self->device, true));
+	EXPECT_EQ(0, take_picture(self->device, V4L2_MEMORY_DMABUF));
+	EXPECT_EQ(0, stream(self->device, false));
+	EXPECT_EQ(1, counter(variant->node, "regions"));
+	EXPECT_EQ(0, request_buffers(self->device, V4L2_MEMORY_DMABUF, 0));
+	EXPECT_TRUE(nothing_left());
+
+	/* For what follows */
+	self->region = open_node(variant->node, O_RDWR);
+	self->addr = map_shared(self->region, 2 * ROOM, 0);
+	ASSERT_NE(MAP_FAILED, self->addr);
+	free(self->frames);
+	self->frames = frames_of(self->addr, 2 * ROOM);
+}
+
+#define TRACING "/sys/kernel/tracing"
+#define PROBE TRACING "/events/kprobes/numapin_list"
+
+/* How many pieces of a list are looked at */
+#define PIECES 16
+
+/* Has the kernel trace each list of memory that it makes for a device: sg_table and its sgl. */
+static bool trace_lists(void)
+{
+	char probe[2048] = "r:numapin_list numapin:map_for_device nents0=+8($retval):u32";
+	size_t at = strlen(probe);
+
+	for (int i = 0; i < PIECES; i++)
+		at += snprintf(probe + at, sizeof(probe) - at,
+			       " a%d=+%d(+0($retval)):u64 l%d=+%d(+0($retval)):u32",
+			       i, 32 * i + 16, i, 32 * i + 24);
+	if (access(TRACING "/kprobe_events", F_OK) &&
+	    mount("tracefs", TRACING, "tracefs", 0, NULL))
+		return false;
+	return write_file(TRACING "/trace", "\n") && write_file(TRACING "/kprobe_events", probe) &&
+	       write_file(PROBE "/enable", "1");
+}
+
+static bool stop_tracing(void)
+{
+	return write_file(PROBE "/enable", "0") && write_file(TRACING "/kprobe_events", "-:numapin_list");
+}
+
+/* The line of the trace that tells of the list */
+static bool read_list(char *line, size_t size)
+{
+	FILE *trace = fopen(TRACING "/trace", "r");
+	bool found = false;
+
+	while (trace && !found && fgets(line, size, trace))
+		found = strstr(line, "numapin_list: ");
+	if (trace)
+		fclose(trace);
+	return found;
+}
+
+static unsigned long long listed(const char *line, const char *name, int i)
+{
+	char text[16];
+	const char *at;
+
+	snprintf(text, sizeof(text), " %s%d=", name, i);
+	at = strstr(line, text);
+	return at ? strtoull(at + strlen(text), NULL, 10) : 0;
+}
+
+/* Pages that follow each other are one piece, as far as the camera takes one. */
+TEST(lists_huge_pages_in_large_pieces)
+{
+	const int region = open_node(0, O_RDWR);
+	char line[4096];
+	int camera;
+
+	if (!load_camera("1"))
+		SKIP(return, "the kernel has no vivid");
+	camera = open_camera();
+	ASSERT_EQ(0, set_format(camera));
+	ASSERT_EQ(0, alloc_region(region, 2 * ROOM, NUMAPIN_ALLOC_HUGE, NULL));
+	ASSERT_EQ(0, request_buffers(camera, V4L2_MEMORY_DMABUF, 2));
+	ASSERT_TRUE(trace_lists());
+	EXPECT_EQ(0, lend_room(camera, region, 1));
+	ASSERT_TRUE(read_list(line, sizeof(line)));
+	ASSERT_TRUE(stop_tracing());
+	EXPECT_EQ(ROOM / PIECE, listed(line, "nents", 0));
+	EXPECT_EQ(PIECE, listed(line, "l", 0));
+	close(camera);
+	close(region);
+	EXPECT_TRUE(nothing_left());
+	EXPECT_EQ(0, system("modprobe -r vivid"));
+}
+
+/*
+ * Of pages that are on two nodes in turn each is a piece for itself: not what this
+ * camera takes, but what devices are told that do.
+ */
+TEST(lists_pages_where_they_are)
+{
+	const unsigned int weights[] = { 1, 1 };
+	const int nodes[] = { 0, 1 };
+	struct stripes stripes;
+	uint64_t *frames;
+	char line[4096];
+	int camera;
+	char *addr;
+
+	if (!load_camera("1"))
+		SKIP(return, "the kernel has no vivid");
+	camera = open_camera();
+	ASSERT_EQ(0, set_format(camera));
+	ASSERT_TRUE(open_stripes(&stripes, nodes, weights, 2));
+	ASSERT_EQ(0, alloc_striped(&stripes, ROOM, NUMAPIN_ALLOC_NO_HUGE, NULL));
+	addr = map_shared(stripes.stripe[0].fd, ROOM, 0);
+	ASSERT_NE(MAP_FAILED, addr);
+	frames = frames_of(addr, ROOM);
+	ASSERT_NE(NULL, frames);
+
+	ASSERT_EQ(0, request_buffers(camera, V4L2_MEMORY_DMABUF, 2));
+	ASSERT_TRUE(trace_lists());
+	EXPECT_EQ(EFAULT, lend_room(camera, stripes.stripe[0].fd, 0));
+	ASSERT_TRUE(read_list(line, sizeof(line)));
+	ASSERT_TRUE(stop_tracing());
+	EXPECT_EQ(ROOM / PAGE, listed(line, "nents", 0));
+	for (int i = 0; i < PIECES; i++) {
+		EXPECT_EQ(PAGE, listed(line, "l", i));
+		/* Those above are copied for it, to where it can reach them. */
+		if ((frames[i] & PAGEMAP_FRAME) * PAGE < REACHABLE)
+			EXPECT_EQ((frames[i] & PAGEMAP_FRAME) * PAGE, listed(line, "a", i));
+	}
+	free(frames);
+	munmap(addr, ROOM);
+	close(camera);
+	close_stripes(&stripes);
+	EXPECT_TRUE(nothing_left());
+	EXPECT_EQ(0, system("modprobe -r vivid"));
+}
+
+TEST_HARNESS_MAIN
