@@ -25,11 +25,16 @@
 /* Where Secure Boot's state is: four bytes of attributes, and 1 where it is on */
 #define SECURE_BOOT	"/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
-/* Commands of who has numapin's source */
+/* Commands of who has the module in a package, which dkms builds; or numapin's source */
+#ifdef MODULE_PACKAGE
+#define BUILD		"sudo apt-get install linux-headers-$(uname -r) " MODULE_PACKAGE
+#define BUILD_NOTE	"where no archive has it: ./" MODULE_PACKAGE "_*.deb"
+#else
 #define BUILD		"make modules && sudo make modules_install && sudo depmod"
+#define BUILD_NOTE	"in numapin's source"
+#endif
 #define LOAD		"sudo modprobe numapin"
 #define LOAD_ANEW	"sudo modprobe -r numapin && " LOAD
-#define IN_SOURCE	"in numapin's source"
 
 /* What a signed module ends with */
 #define SIGNATURE	"~Module signature appended~\n"
@@ -194,7 +199,7 @@ static void check_built(struct diagnosis *diagnosis, const struct utsname *syste
 		say(finding->problem, "the module is not built, or not installed: not in %s",
 		    folder);
 		say(finding->remedy, BUILD " && " LOAD);
-		finding->note = IN_SOURCE;
+		finding->note = BUILD_NOTE;
 	} else if (!is_listed(folder)) {
 		finding = find(diagnosis, -1, "NOT_LISTED");
 		say(finding->problem, "modprobe does not find %s", module_file);
@@ -336,7 +341,7 @@ static void mend_no_module(const struct node *node, struct finding *finding)
 		say(finding->problem, "the module is older than this: its ABI version is %u",
 		    node->device.abi_version);
 		say(finding->remedy, BUILD " && " LOAD_ANEW);
-		finding->note = IN_SOURCE;
+		finding->note = BUILD_NOTE;
 	}
 }
 
