@@ -150,12 +150,16 @@ install:
 	install -m 644 packaging/rules.d/* $(DESTDIR)$(PREFIX)/lib/udev/rules.d
 
 # Debian's and rpm's, in build/packages
-deb rpm:
-	@scripts/deps build packages
+deb:
+	@scripts/deps deb
+	scripts/package $@
+
+rpm:
+	@scripts/deps build deb packages
 	scripts/package $@
 
 check-packages:
-	@scripts/deps build packages
+	@scripts/deps build deb packages
 	selftests/packages
 
 clean:
