@@ -162,6 +162,12 @@ check-packages:
 	@scripts/deps build deb packages
 	selftests/packages
 
+# Debians that have the packages installed
+DEBIANS	?= bookworm trixie
+check-install: deb
+	@scripts/deps guest systems
+	@for suite in $(DEBIANS); do selftests/debian $$suite || exit; done
+
 clean:
 	rm -rf $(build)
 
@@ -176,6 +182,7 @@ help:
 	@echo "make check-packages   packages: their checkers, what is in them, and the same bytes when built again"
 	@echo "make intree           numapin in the source of KERNEL ($(KERNEL)), and as patches for it, in build/intree"
 	@echo "make check-intree     that, with the kernel's own tools: $(INTREE_KERNELS)"
+	@echo "make check-install    packages installed in Debians that are made for it: $(DEBIANS)"
 	@echo "make coverage         the lines and branches of kmod/ and userlib/ that the tests reach"
 	@echo "make soak             the fuzzer beside stress-ng, for MINUTES ($(MINUTES))"
 	@echo "make bench            what memory costs, by numapin and by other ways (HOST=1: here; BENCH=--help)"
@@ -204,5 +211,5 @@ help:
 
 .PHONY: all modules modules_install userlib selftests sanitized examples \
 	guest-deps guest-modules run check check-debug check-kcsan check-dmem check-portable \
-	check-clients intree check-intree check-packages coverage soak bench performance table lint \
+	check-clients intree check-intree check-packages check-install coverage soak bench performance table lint \
 	install deb rpm clean help
