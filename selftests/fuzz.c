@@ -1107,10 +1107,19 @@ static void open_to_all(bool all)
 	}
 }
 
+/* Whether a run of so many seconds may end. */
+static bool is_over(unsigned long seconds)
+{
+	if (!options.seconds || seconds < options.seconds)
+		return false;
+	/* Where a device is to come and go, a slow machine takes longer; not for ever. */
+	return !comes_and_goes || blocks_gone || seconds >= 4 * options.seconds;
+}
+
 /* Until all processes have ended; whether all did well. */
 static bool watch(pid_t *pids)
 {
-	const time_t end = time(NULL) + options.seconds;
+	const time_t begun = time(NULL);
 	static struct player weather = { .name = "weather", .doing = "-" };
 	int running = options.processes;
 	bool ok = true;
@@ -1129,7 +1138,7 @@ static bool watch(pid_t *pids)
 					WTERMSIG(status));
 			continue;
 		}
-		if (options.seconds && time(NULL) >= end)
+		if (is_over(time(NULL) - begun))
 			tally->stop = true;
 		show_progress(time(NULL));
 		if (!options.calm) {
