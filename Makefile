@@ -9,11 +9,29 @@ PREFIX	?= /usr/local
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR	?= $(PREFIX)/share/man
 
-host_kdir := $(wildcard /lib/modules/$(shell uname -r)/build)
-# The running kernel's, where modules can be built for it; else the guest's
-KDIR	?= $(or $(host_kdir),$(shell scripts/fetch kernel $(KERNEL))/headers)
+# ARCH=arm64: another architecture than this machine's, in a folder of its own, by Debian's
+# cross compilers. CROSS_COMPILE: by one's own.
+foreign	:= $(if $(ARCH),$(shell ARCH=$(ARCH); . scripts/arch && echo $$foreign))
+build	:= $(CURDIR)/build$(foreign)
+fetch	:= ARCH=$(ARCH) scripts/fetch
 
-build	:= $(CURDIR)/build
+# The running kernel's, where modules can be built for it; else the guest's
+host_kdir := $(if $(foreign),,$(wildcard /lib/modules/$(shell uname -r)/build))
+KDIR	?= $(or $(host_kdir),$(shell $(fetch) kernel $(KERNEL))/headers)
+
+ifneq ($(if $(CROSS_COMPILE),,$(foreign)),)
+within	 = scripts/with-usr $(shell $(fetch) compiler bookworm)/root/usr
+triplet	:= aarch64-linux-gnu-
+CC	 = $(triplet)gcc
+tools	 = CC=$(triplet)gcc CXX=$(triplet)g++ LD=$(triplet)ld AR=$(triplet)ar \
+	   OBJCOPY=$(triplet)objcopy CC32="arm-linux-gnueabihf-gcc -static" \
+	   CARGO_BUILD_TARGET=aarch64-unknown-linux-gnu \
+	   CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$(triplet)gcc \
+	   CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER=gcc \
+	   KSFT=$(shell $(fetch) source 6.12)/tools/testing/selftests
+# Another architecture's programs are not for this machine's folders.
+elsewhere = $(if $(DESTDIR),,$(error ARCH=$(ARCH): install takes DESTDIR))
+endif
 release	 = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 		$(KDIR)/include/generated/utsrelease.h)
 modules	 = $(build)/modules/$(release)
@@ -29,21 +47,22 @@ modules:
 
 INSTALL_MOD_PATH ?= $(DESTDIR)
 modules_install: modules
+	$(elsewhere)
 	+scripts/kbuild $(KDIR) M=$(modules) INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) modules_install
 
 userlib:
-	$(MAKE) -C userlib OUTPUT=$(build)/userlib
-	$(MAKE) -C userlib/heap OUTPUT=$(build)/userlib
+	$(within) $(MAKE) -C userlib OUTPUT=$(build)/userlib $(tools)
+	$(within) $(MAKE) -C userlib/heap OUTPUT=$(build)/userlib $(tools)
 
 selftests: userlib
-	$(MAKE) -C selftests tree
+	$(within) $(MAKE) -C selftests tree BUILD=$(build) $(tools)
 
 # The library and its tests with sanitizers in them
 sanitized:
 	$(MAKE) -C selftests asan tsan
 
 $(build)/take-away: examples/take-away.c userlib/numapin.h | userlib
-	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Iuserlib -o $@ $< \
+	$(within) $(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Iuserlib -o $@ $< \
 		-L$(build)/userlib -Wl,-rpath,$(build)/userlib -lnumapin -lnuma
 
 examples: $(build)/take-away
@@ -63,7 +82,7 @@ run: guest-modules examples
 	selftests/vm/boot --kernel $(KERNEL) selftests/vm/run
 
 check: GUEST_KERNELS = $(KERNELS)
-check: guest-modules selftests sanitized
+check: guest-modules selftests $(if $(foreign),,sanitized)
 	selftests/check $(KERNELS)
 
 check-debug check-kcsan:
@@ -140,8 +159,9 @@ lint:
 	scripts/lint $(KERNELS)
 
 install:
-	$(MAKE) -C userlib install OUTPUT=$(build)/userlib PREFIX=$(PREFIX)
-	$(MAKE) -C userlib/heap install OUTPUT=$(build)/userlib PREFIX=$(PREFIX)
+	$(elsewhere)
+	$(within) $(MAKE) -C userlib install OUTPUT=$(build)/userlib PREFIX=$(PREFIX) $(tools)
+	$(within) $(MAKE) -C userlib/heap install OUTPUT=$(build)/userlib PREFIX=$(PREFIX) $(tools)
 	install -d $(DESTDIR)$(INCLUDEDIR)/linux
 	install -m 644 uapi/linux/numapin.h $(DESTDIR)$(INCLUDEDIR)/linux
 	scripts/man install $(DESTDIR)$(MANDIR)
@@ -169,11 +189,12 @@ check-install: deb
 	@for suite in $(DEBIANS); do selftests/debian $$suite || exit; done
 
 clean:
-	rm -rf $(build)
+	rm -rf $(CURDIR)/build $(CURDIR)/build-*
 
 help:
 	@echo "make run              see it: boots a two-node guest, allocates, tries to move the pages"
 	@echo "make check            every test: on this machine, and in guests with KERNELS ($(KERNELS))"
+	@echo "make check ARCH=arm64 what of it can run in guests of another architecture than this machine's"
 	@echo "make check-debug      those of guests, on a kernel built to find mistakes (KASAN, lockdep, ...)"
 	@echo "make check-kcsan      on one that finds data races"
 	@echo "make check-dmem       on one whose cgroups have shares of a node's pool"
@@ -193,6 +214,7 @@ help:
 	@echo "make                  the module and the library"
 	@echo "make modules KDIR=... the module, for the kernel whose headers are there"
 	@echo "make userlib          the library, in build/userlib"
+	@echo "                      With ARCH=arm64 both are built for that, in build-arm64, by cross compilers"
 	@echo "make selftests        the tests, as a kselftest tree in build/kselftest"
 	@echo "make sanitized        the library and its tests with sanitizers, in build/asan and build/tsan"
 	@echo "make examples         build/take-away"
@@ -201,7 +223,7 @@ help:
 	@echo "make modules_install  the module, for KDIR's kernel, to DESTDIR"
 	@echo "make deb              Debian packages, in build/packages"
 	@echo "make rpm              rpm packages, there"
-	@echo "make clean            removes build/"
+	@echo "make clean            removes build/, and build-arm64/"
 	@echo
 	@echo "run, check, soak, bench and lint install the Debian packages that they need, and say which."
 	@echo "run, soak and bench boot KERNEL ($(KERNEL)). Debian's kernels (6.1, 6.12, 7.3) are kept in ~/.cache/numapin."

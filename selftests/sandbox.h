@@ -26,9 +26,14 @@ static inline bool enter_empty_root(void)
 /* May open nothing. */
 static inline bool deny_opening(void)
 {
-	static const int calls[] = { SYS_open, SYS_openat, SYS_openat2 };
+	static const int calls[] = {
+#ifdef SYS_open
+		SYS_open,
+#endif
+		SYS_openat, SYS_openat2,
+	};
 
-	return deny(calls, 3);
+	return deny(calls, sizeof(calls) / sizeof(calls[0]));
 }
 
 /* Is a user's who may not open devices, as they are made. */
