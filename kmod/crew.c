@@ -19,6 +19,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/stat.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/topology.h>
 #include <linux/workqueue.h>
@@ -27,7 +28,10 @@
 #include "numapin.h"
 
 /* What is worth a helper: to have one come costs as much as to zero some of it. */
-#define HELPER_BYTES	(2 * HPAGE_PMD_SIZE)
+#define HELPER_BYTES	SZ_4M
+
+/* What one takes at a time, where a page is not larger */
+#define SHARE_BYTES	SZ_2M
 
 /* How long a helper shares a CPU with others */
 #define PATIENCE	(HZ / 20)
@@ -195,7 +199,7 @@ unsigned long numapin_crew_alloc(struct numapin_node *node, unsigned int order,
 		.gfp = gfp,
 		.table = table,
 		.nr = nr,
-		.share = HPAGE_PMD_NR >> order,
+		.share = max(SHARE_BYTES >> PAGE_SHIFT >> order, 1),
 	};
 	struct helper *helpers;
 	unsigned int nr_helpers;
