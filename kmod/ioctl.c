@@ -234,20 +234,19 @@ static int ioctl_locate(struct numapin_call *call)
 {
 	struct numapin_locate *locate = &call->arg.locate;
 	s32 __user *user = u64_to_user_ptr(locate->nodes);
+	u64 addr = untagged_addr(locate->addr), end;
 	s32 nodes[LOCATE_BATCH];
 	unsigned int n;
-	u64 addr, end;
 	int rc;
 
 	if (locate->flags)
 		return -EINVAL;
-	if (!locate->length || !PAGE_ALIGNED(locate->addr | locate->length))
+	if (!locate->length || !PAGE_ALIGNED(addr | locate->length))
 		return -EINVAL;
-	if (check_add_overflow(locate->addr, locate->length, &end) ||
-	    end > TASK_SIZE)
+	if (check_add_overflow(addr, locate->length, &end) || end > TASK_SIZE)
 		return -EINVAL;
 
-	for (addr = locate->addr; addr < end; addr += (u64)n << PAGE_SHIFT) {
+	for (; addr < end; addr += (u64)n << PAGE_SHIFT) {
 		n = min_t(u64, LOCATE_BATCH, (end - addr) >> PAGE_SHIFT);
 		rc = numapin_locate(addr, n, nodes);
 		if (rc)

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/param.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -658,6 +659,28 @@ TEST_F(locate, bad_ranges)
 		}
 	}
 }
+
+#ifdef __aarch64__
+/* With what programs may have in the top byte, which the processor does not look at */
+#define TAGGED(pointer) ((uintptr_t)(pointer) | 0x5aull << 56)
+
+TEST_F(locate, tagged_pointers)
+{
+	struct numapin_locate arg = self->arg;
+
+	arg.addr = TAGGED(self->addr);
+	ASSERT_EQ(0, ioctl(self->fd, NUMAPIN_IOCTL_LOCATE, &arg));
+	EXPECT_EQ(1, self->nodes[LOCATE_LENGTH / PAGE - 1]);
+	EXPECT_EQ(TAGGED(self->addr), arg.addr);
+
+	self->nodes[0] = -1;
+	arg.nodes = TAGGED(self->nodes);
+	EXPECT_EQ(EFAULT, ioctl_errno(self->fd, NUMAPIN_IOCTL_LOCATE, &arg));
+	ASSERT_EQ(0, prctl(PR_SET_TAGGED_ADDR_CTRL, PR_TAGGED_ADDR_ENABLE, 0, 0, 0));
+	ASSERT_EQ(0, ioctl(self->fd, NUMAPIN_IOCTL_LOCATE, TAGGED(&arg)));
+	EXPECT_EQ(1, self->nodes[0]);
+}
+#endif
 
 TEST_F(locate, bad_nodes_pointer)
 {
