@@ -12,7 +12,6 @@
 
 #define FLAGS	(NUMAPIN_STRICT | NUMAPIN_HUGE | NUMAPIN_NO_HUGE | NUMAPIN_SHARED | \
 		 NUMAPIN_RESERVE | NUMAPIN_REGION)
-#define HUGE_SIZE ((size_t)2 << 20)
 
 /* From the firmest outcome to the weakest: the next is tried where one is absent. */
 static const struct backend *const backends[] = {
@@ -22,6 +21,12 @@ static const struct backend *const backends[] = {
 };
 
 #define NR_BACKENDS (sizeof(backends) / sizeof(backends[0]))
+
+/* What a full page table maps: 2 MiB where a page is 4 KiB */
+static size_t huge_size(void)
+{
+	return page_size() / sizeof(uint64_t) * page_size();
+}
 
 static bool misuse(const char *words)
 {
@@ -76,8 +81,8 @@ static bool understand(struct allocation *alloc, size_t size)
 		return misuse("NUMAPIN_HUGE and NUMAPIN_NO_HUGE exclude each other");
 	if ((alloc->flags & NUMAPIN_SHARED) && (alloc->flags & NUMAPIN_RESERVE))
 		return misuse("NUMAPIN_SHARED and NUMAPIN_RESERVE exclude each other");
-	if ((alloc->flags & NUMAPIN_HUGE) && size % HUGE_SIZE)
-		return misuse("NUMAPIN_HUGE with a size that is no multiple of 2 MiB");
+	if ((alloc->flags & NUMAPIN_HUGE) && size % huge_size())
+		return misuse("NUMAPIN_HUGE, and a size no multiple of 2 MiB (of 4 KiB pages)");
 
 	if (alloc->parts && !understand_parts(alloc))
 		return false;
@@ -276,7 +281,7 @@ PUBLIC int numapin_probe(int node, unsigned int flags, struct numapin_receipt *r
 	const struct backend *backend = NULL;
 	struct record record;
 
-	if (understand(&alloc, flags & NUMAPIN_HUGE ? HUGE_SIZE : 1))
+	if (understand(&alloc, flags & NUMAPIN_HUGE ? huge_size() : 1))
 		backend = try_backends(&alloc, true);
 	write_receipt(receipt, &alloc, backend);
 	if (!backend)

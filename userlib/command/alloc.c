@@ -38,7 +38,7 @@ struct found {
 static int find(const void *addr, const struct request *request, struct found *found)
 {
 	const size_t page = sysconf(_SC_PAGESIZE), count = (request->size + page - 1) / page;
-	const size_t unit = request->flags & NUMAPIN_HUGE ? ((size_t)2 << 20) / page : 1;
+	const size_t unit = request->flags & NUMAPIN_HUGE ? page / sizeof(uint64_t) : 1;
 	int *nodes = calloc(count, sizeof(*nodes)), node;
 	long pages = -1;
 
