@@ -331,7 +331,7 @@ TEST(absent_nodes)
 
 TEST(full_node_in_words)
 {
-	long long size = numa_node_size64(1, NULL);
+	long long size = usable(1);
 	struct numapin_receipt receipt;
 	char expected[256];
 

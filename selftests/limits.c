@@ -182,7 +182,7 @@ TEST_F(limit, failures_give_back)
 	if (!may_fill_nodes())
 		SKIP(return, NOT_TO_BE_FILLED);
 	ASSERT_TRUE(become_nobody(1ULL << 40));
-	EXPECT_EQ(ENOMEM, alloc_region(self->fds[0], numa_node_size64(1, NULL), 0, &self->reply));
+	EXPECT_EQ(ENOMEM, alloc_region(self->fds[0], usable(1), 0, &self->reply));
 	EXPECT_EQ(NUMAPIN_CAUSE_NODE_FULL, self->reply.out_cause);
 	EXPECT_EQ(elsewhere + 1, counter(1, "failures/node_full"));
 	EXPECT_EQ(0, counter(1, "bytes"));

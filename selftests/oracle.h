@@ -292,15 +292,6 @@ static inline void shrink_caches(void)
 	globfree(&caches);
 }
 
-/* Bytes that a node has free. */
-static inline long long node_free(int node)
-{
-	long long free_bytes = -1;
-
-	numa_node_size64(node, &free_bytes);
-	return free_bytes;
-}
-
 /* The number after a name, in a file with one on each line; -1: none. */
 static inline long named_number(const char *path, const char *name)
 {
@@ -314,6 +305,19 @@ static inline long named_number(const char *path, const char *name)
 	if (file)
 		fclose(file);
 	return found;
+}
+
+/* Bytes that a node has free, but for those that only movable pages may have (CMA). */
+static inline long long node_free(int node)
+{
+	long long free_bytes = -1;
+	char path[64];
+	long cma;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/vmstat", node);
+	cma = named_number(path, "nr_free_cma");
+	numa_node_size64(node, &free_bytes);
+	return cma > 0 ? free_bytes - cma * (long long)PAGE : free_bytes;
 }
 
 /* A counter of /proc/vmstat; -1: none. */

@@ -14,7 +14,9 @@
 #include "oracle.h"
 
 /*
- * Of a node, and of those zones that numapin's pages can be in; in bytes:
+ * Of a node, and of those zones that numapin's pages can be in; in bytes. What is set
+ * aside for contiguous allocations (CMA) is for movable pages, and counts for nothing.
+ * @usable: What there is, free or not
  * @free: On the zones' free lists
  * @listed: Free as well, in the lists of a CPU
  * @cached: Page cache
@@ -23,6 +25,7 @@
  *            used higher ones; and the error of the kernel's count
  */
 struct zones {
+	long long usable;
 	long long free;
 	long long listed;
 	long long cached;
@@ -33,8 +36,14 @@ static inline void add_zone_line(const char *line, struct zones *zones)
 {
 	long n;
 
-	if (sscanf(line, " pages free %ld", &n) == 1)
+	if (sscanf(line, " managed %ld", &n) == 1)
+		zones->usable += n * PAGE;
+	else if (sscanf(line, " cma %ld", &n) == 1)
+		zones->usable -= n * PAGE;
+	else if (sscanf(line, " pages free %ld", &n) == 1)
 		zones->free += n * PAGE;
+	else if (sscanf(line, " nr_free_cma %ld", &n) == 1)
+		zones->free -= n * PAGE;
 	else if (sscanf(line, " count: %ld", &n) == 1)
 		zones->listed += n * PAGE;
 	else if (sscanf(line, " nr_zone_inactive_file %ld", &n) == 1 ||
@@ -72,6 +81,12 @@ static inline struct zones sum_zones(int node, bool others)
 static inline struct zones read_zones(int node)
 {
 	return sum_zones(node, false);
+}
+
+/* Bytes of a node that a region could have, if nobody had any of it */
+static inline long long usable(int node)
+{
+	return read_zones(node).usable;
 }
 
 /* Bytes of a node that are nobody's. */
