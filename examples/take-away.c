@@ -19,7 +19,6 @@
 
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
-#define HUGE_PAGE (2 * MIB)
 
 /* A way to get memory on a node. */
 struct way {
@@ -49,6 +48,8 @@ struct sight {
 };
 
 static size_t page_size;
+/* What a full page table maps: 2 MiB where a page is 4 KiB */
+static size_t huge_size;
 
 static size_t pages_of(size_t size)
 {
@@ -98,7 +99,7 @@ static void count_pages(const char *addr, size_t size, size_t *pages_on)
 	free(nodes);
 }
 
-/* How much of the mapping that holds @addr smaps says is mapped by 2 MiB pages. */
+/* How much of the mapping that holds @addr smaps says is mapped by huge pages. */
 static size_t huge_bytes(const char *addr)
 {
 	FILE *smaps = fopen("/proc/self/smaps", "re");
@@ -229,7 +230,7 @@ static bool held(const struct sight *sight, int node, size_t size)
 {
 	bool ok = sight->receipt.outcome == NUMAPIN_PINNED &&
 		  sight->pages_on[node] == sight->pages &&
-		  sight->huge_bytes == size / HUGE_PAGE * HUGE_PAGE &&
+		  sight->huge_bytes == size / huge_size * huge_size &&
 		  sight->huge_bytes == sight->receipt.huge_bytes;
 	size_t i;
 
@@ -268,7 +269,7 @@ static void print_head(void)
 	size_t i;
 
 	printf("%-7s %7s %4s  %-7s %14s %8s ", "way", "asked", "node", "outcome",
-	       "pages by node", "in 2 MiB");
+	       "pages by node", "on huge");
 	for (i = 0; i < NR_THEFTS; i++)
 		printf(" %17s", thefts[i].name);
 	printf("\n%-7s %7s %4s  %-7s %14s %8s  %s\n", "", "KiB", "", "",
@@ -360,7 +361,7 @@ static void print_usage(FILE *to)
 		"usage: take-away [--json]\n\n"
 		"Allocates 4 KiB to 256 MiB on each node, by libnumapin and by libnuma, asks\n"
 		"the kernel where the pages are, and tries to take them away to another node.\n"
-		"Ends with 0 if all of numapin's were PINNED on the node, on 2 MiB pages as far\n"
+		"Ends with 0 if all of numapin's were PINNED on the node, on huge pages as far\n"
 		"as they go, and stayed, and all of libnuma's could be taken; else with 1.\n");
 }
 
@@ -394,6 +395,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	page_size = sysconf(_SC_PAGESIZE);
+	huge_size = page_size / sizeof(uint64_t) * page_size;
 
 	if (!json)
 		print_head();
