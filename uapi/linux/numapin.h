@@ -290,7 +290,9 @@ struct numapin_stripe {
  *
  * ALLOC is not answered by an OOM kill, and no signal interrupts it but a
  * fatal one. (mmap() needs page tables, which the kernel allocates as for any
- * other mapping.) "Page" is the kernel's: 4 KiB and 2 MiB are x86's.
+ * other mapping.) "Page" is the kernel's: 4 KiB and 2 MiB are x86's, and those of
+ * most kernels of arm64. Those of others there are 16 KiB and 32 MiB, or 64 KiB and
+ * 512 MiB.
  *
  * Errors:
  *  - EBADF: the file is not open for writing; or a stripe's is not, or is no node
@@ -323,7 +325,8 @@ struct numapin_alloc {
  * struct numapin_locate - ioctl(NUMAPIN_IOCTL_LOCATE)
  * @size: sizeof(struct numapin_locate)
  * @flags: Must be 0
- * @addr: Address in the caller's memory, a multiple of the 4 KiB page size
+ * @addr: Address in the caller's memory, a multiple of the 4 KiB page size; of a
+ *        tagged pointer, as arm64 has them, the tag does not count
  * @length: Bytes, a multiple of the 4 KiB page size, not 0
  * @nodes: Where to write the nodes: a pointer to an array of __s32, one for
  *         each 4 KiB page of the range, at any alignment
