@@ -228,6 +228,15 @@ PUBLIC size_t numapin_heap_usable_size(const void *ptr)
 	return ptr ? sallocx(ptr, 0) : 0;
 }
 
+/* A page of jemalloc's: Debian's for arm64 has it at the largest that a kernel's can be. */
+static size_t jemalloc_page(void)
+{
+	size_t page = page_size(), size = sizeof(page);
+
+	mallctl("arenas.page", &page, &size, NULL, 0);
+	return page;
+}
+
 /*
  * jemalloc does not say which regions are free as a whole: but who asks for as much as a
  * region has gets such a one, if there is any, and when it is freed it goes back. For a
@@ -236,12 +245,13 @@ PUBLIC size_t numapin_heap_usable_size(const void *ptr)
 PUBLIC size_t numapin_heap_trim(struct numapin_heap *heap)
 {
 	size_t count, *sizes = region_sizes(heap, &count);
+	const size_t page = jemalloc_page();
 
 	for (size_t i = 0; i < count; i++) {
 		void *whole = NULL;
 
-		if (sizes[i] > page_size())
-			whole = mallocx(sizes[i] - page_size(), IN_ARENA(heap));
+		if (sizes[i] > page)
+			whole = mallocx(sizes[i] - page, IN_ARENA(heap));
 		if (whole)
 			dallocx(whole, MALLOCX_TCACHE_NONE);
 	}
