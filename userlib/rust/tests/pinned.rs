@@ -104,7 +104,9 @@ fn what_the_node_does_not_have_is_refused() {
     let error = allocate_on_node::<u8>(NODES[1], 1 << 40).unwrap_err();
 
     assert_eq!((ENOMEM, Reason::TooLarge), (error.errno(), error.reason()));
-    assert_eq!(NODES[1].describe().unwrap().bytes, error.available());
+    // All but what is set aside for contiguous allocations
+    let bytes = NODES[1].describe().unwrap().bytes;
+    assert!((bytes / 2..=bytes).contains(&error.available()), "{error}");
     assert!(error.to_string().starts_with("node 1 "), "{error}");
     assert!(error.to_string().contains("1099511627776"), "{error}");
 }
