@@ -15,8 +15,8 @@
 #include "ordinary.h"
 #include "stripes.h"
 
-#define WIDTH 640
-#define HEIGHT 360
+#define WIDTH ((size_t)640)
+#define HEIGHT ((size_t)360)
 /* Two bytes a pixel: V4L2_PIX_FMT_YUYV */
 #define LINE (2 * WIDTH)
 #define PICTURE (LINE * HEIGHT)
@@ -45,9 +45,11 @@ FIXTURE_VARIANT(camera) {
 FIXTURE_VARIANT_ADD(camera, that_copies) {
 	.node = 1, .allocators = "0", .flags = NUMAPIN_ALLOC_HUGE,
 };
+
 FIXTURE_VARIANT_ADD(camera, that_copies_to_small_pages) {
 	.node = 1, .allocators = "0", .flags = NUMAPIN_ALLOC_NO_HUGE,
 };
+
 /* By addresses for its device, which takes only what is in one piece for it */
 FIXTURE_VARIANT_ADD(camera, with_dma) {
 	.node = 0, .allocators = "1", .flags = NUMAPIN_ALLOC_HUGE,
@@ -278,7 +280,8 @@ static bool trace_lists(void)
 
 static bool stop_tracing(void)
 {
-	return write_file(PROBE "/enable", "0") && write_file(TRACING "/kprobe_events", "-:numapin_list");
+	return write_file(PROBE "/enable", "0") &&
+	       write_file(TRACING "/kprobe_events", "-:numapin_list");
 }
 
 /* The line of the trace that tells of the list */
