@@ -57,9 +57,10 @@ TEST_F(region, drop_caches)
 	disk = open(DISK, O_RDONLY | O_CLOEXEC);
 	ASSERT_EQ(ORDINARY, read(disk, buffer, ORDINARY));
 	ASSERT_EQ(ORDINARY / PAGE, cached(disk, ORDINARY));
-	error = write_errno("/proc/sys/vm/drop_caches", "3");
+	/* What another CPU has in its hands stays a moment longer. */
+	EXPECT_TRUE(SOON((error = write_errno("/proc/sys/vm/drop_caches", "3"),
+			  !cached(disk, ORDINARY))));
 	EXPECT_EQ(0, error);
-	EXPECT_EQ(0, cached(disk, ORDINARY));
 	REPORT("drop_caches", cached(disk, ORDINARY) ? "stays" : "is dropped (page cache)", "%s",
 	       answer(error));
 	close(disk);
