@@ -658,7 +658,8 @@ static bool is_loaded(void)
 }
 
 /* The module loads, if need be without a device, or leaves nothing of itself. */
-TEST_F(injection, module_load)
+/* Some 400 times, each of which takes a second or more there */
+TEST_F_TIMEOUT(injection, module_load, 2 * TEST_TIMEOUT_DEFAULT)
 {
 	long points = 0, refused = 0;
 	size_t bytes = 0;
