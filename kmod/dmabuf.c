@@ -208,8 +208,10 @@ static int map_for_kernel(struct dma_buf *dmabuf, struct iosys_map *map)
 			       NUMAPIN_TABLE_GFP);
 	if (!pages)
 		return -ENOMEM;
-	for (nr = 0; nr < buffer->nr_pages; nr++)
+	for (nr = 0; nr < buffer->nr_pages; nr++) {
 		pages[nr] = page_at(buffer, nr);
+		cond_resched();
+	}
 	addr = vmap(pages, buffer->nr_pages, VM_MAP, PAGE_KERNEL);
 	kvfree(pages);
 	if (!addr)
