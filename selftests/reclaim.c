@@ -451,8 +451,6 @@ static bool has_frame(const uint64_t *entries, size_t bytes, uint64_t frame)
 	return false;
 }
 
-/* More than a memory block, so that it is the first in the way of one */
-#define BLOCKS_BYTES (256 * MIB)
 #define MAX_BLOCKS 64
 
 /* The numbers of the blocks that a region's pages are in; how many those are */
@@ -509,12 +507,13 @@ static bool leaves_block(long block, const char *addr, size_t bytes)
 
 /*
  * A block is refused for the first page in its way, which is not always one of
- * the region; so there is a larger one beside it. Ordinary memory is where none
- * of the kernel's pages are in the way.
+ * the region; so there is one beside it that is in many blocks. Ordinary memory is
+ * where none of the kernel's pages are in the way.
  */
 TEST_F(region, offline)
 {
 	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	const size_t bytes = node_free(1) / 2 / HUGE_PAGE * HUGE_PAGE;
 	int fd = open_node(1, O_RDWR), error = 0;
 	struct refusal refusal, ours = { 0 };
 	long blocks[MAX_BLOCKS], clean;
@@ -526,28 +525,28 @@ TEST_F(region, offline)
 	if (!may_fill_nodes())
 		SKIP(return, GUEST_ONLY);
 	ASSERT_LE(0, kmsg);
-	ASSERT_EQ(0, alloc_region(fd, BLOCKS_BYTES, variant->flags, NULL));
-	addr = map_shared(fd, BLOCKS_BYTES, MAP_POPULATE);
+	ASSERT_EQ(0, alloc_region(fd, bytes, variant->flags, NULL));
+	addr = map_shared(fd, bytes, MAP_POPULATE);
 	ASSERT_NE(MAP_FAILED, addr);
-	frames = frames_of(addr, BLOCKS_BYTES);
+	frames = frames_of(addr, bytes);
 	ASSERT_NE(NULL, frames);
 
 	nr = blocks_of(self->frames, variant->bytes, blocks);
 	for (size_t i = 0; i < nr; i++)
 		EXPECT_EQ(EBUSY, set_block(blocks[i], "offline"));
 
-	nr = blocks_of(frames, BLOCKS_BYTES, blocks);
+	nr = blocks_of(frames, bytes, blocks);
 	for (size_t i = 0; i < nr; i++) {
 		lseek(kmsg, 0, SEEK_END);
 		error = set_block(blocks[i], "offline");
 		EXPECT_EQ(EBUSY, error);
 		read_refusal(kmsg, &refusal);
-		if (has_frame(frames, BLOCKS_BYTES, refusal.frame))
+		if (has_frame(frames, bytes, refusal.frame))
 			ours = refusal;
 	}
 	EXPECT_NE(0, ours.frame);
-	EXPECT_EQ(0, frames_changed(addr, BLOCKS_BYTES, frames));
-	munmap(addr, BLOCKS_BYTES);
+	EXPECT_EQ(0, frames_changed(addr, bytes, frames));
+	munmap(addr, bytes);
 	close(fd);
 
 	clean = offline_block();
