@@ -377,40 +377,35 @@ TEST(lists_pages_where_they_are)
 	EXPECT_EQ(0, system("modprobe -r vivid"));
 }
 
-/* What a driver says to whom it serves, where numapin has told it EHWPOISON */
-static const struct {
-	const char *allocators;
-	int error;
-} refusals[] = { { "0", EFAULT }, { "1", EINVAL } };
-
-/* A device would meet it, and nobody could tell. */
+/*
+ * A device would meet it, and nobody could tell. EINVAL is what the driver makes of what it
+ * was told. Not by an address of the kernel's: dma_buf_vmap() warns of each refusal.
+ */
 TEST(is_given_no_failed_hardware)
 {
+	const int region = open_node(0, O_RDWR);
 	const size_t bytes = 2 * HUGE_PAGE;
-	int camera, region;
 	char *addr;
+	int camera;
 
-	for (int i = 0; i < ARRAY_SIZE(refusals); i++) {
-		if (!load_camera(refusals[i].allocators))
-			SKIP(return, "the kernel has no vivid");
-		camera = open_camera();
-		ASSERT_EQ(0, set_format(camera));
-		region = open_node(0, O_RDWR);
-		ASSERT_EQ(0, alloc_region(region, bytes, NUMAPIN_ALLOC_HUGE, NULL));
-		addr = map_shared(region, bytes, 0);
-		ASSERT_NE(MAP_FAILED, addr);
-		madvise(addr + PAGE, PAGE, MADV_HWPOISON);
-		ASSERT_TRUE(is_poisoned(page_frame(addr + PAGE)));
+	if (!load_camera("1"))
+		SKIP(return, "the kernel has no vivid");
+	camera = open_camera();
+	ASSERT_EQ(0, set_format(camera));
+	ASSERT_EQ(0, alloc_region(region, bytes, NUMAPIN_ALLOC_HUGE, NULL));
+	addr = map_shared(region, bytes, 0);
+	ASSERT_NE(MAP_FAILED, addr);
+	madvise(addr + PAGE, PAGE, MADV_HWPOISON);
+	ASSERT_TRUE(is_poisoned(page_frame(addr + PAGE)));
 
-		ASSERT_EQ(0, request_buffers(camera, V4L2_MEMORY_DMABUF, bytes / ROOM));
-		EXPECT_EQ(refusals[i].error, lend_room(camera, region, 0));
-		EXPECT_EQ(0, lend_room(camera, region, HUGE_PAGE / ROOM));
-		munmap(addr, bytes);
-		close(camera);
-		close(region);
-		EXPECT_TRUE(nothing_left());
-		EXPECT_EQ(0, system("modprobe -r vivid"));
-	}
+	ASSERT_EQ(0, request_buffers(camera, V4L2_MEMORY_DMABUF, bytes / ROOM));
+	EXPECT_EQ(EINVAL, lend_room(camera, region, 0));
+	EXPECT_EQ(0, lend_room(camera, region, HUGE_PAGE / ROOM));
+	munmap(addr, bytes);
+	close(camera);
+	close(region);
+	EXPECT_TRUE(nothing_left());
+	EXPECT_EQ(0, system("modprobe -r vivid"));
 }
 
 TEST_HARNESS_MAIN
