@@ -12,6 +12,7 @@
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
 #include <rte_memory.h>
+#include <sched.h>
 
 #include "harness.h"
 
@@ -108,6 +109,8 @@ FIXTURE_SETUP(packets)
 	self->region = map_shared(fd, BYTES, MAP_POPULATE);
 	ASSERT_NE(MAP_FAILED, self->region);
 	close(fd);
+	/* It goes when the test does. */
+	ASSERT_EQ(0, unshare(CLONE_NEWNET));
 	ASSERT_EQ(0, system("ip link add wire0 type veth peer name wire1"));
 	ASSERT_EQ(0, system("ip link set wire0 up && ip link set wire1 up"));
 	ASSERT_TRUE(start_dpdk());
@@ -126,7 +129,6 @@ FIXTURE_TEARDOWN(packets)
 	}
 	rte_eal_cleanup();
 	munmap(self->region, BYTES);
-	EXPECT_EQ(0, system("ip link delete wire0"));
 	EXPECT_TRUE(nothing_left());
 }
 
@@ -137,7 +139,7 @@ static bool is_in_region(const char *region, const struct rte_mbuf *packet)
 	return start >= region && start + packet->buf_len <= region + BYTES;
 }
 
-static struct rte_mbuf *a_packet(struct rte_mempool *pool, unsigned int number)
+static struct rte_mbuf *make_packet(struct rte_mempool *pool, unsigned int number)
 {
 	struct rte_mbuf *packet = rte_pktmbuf_alloc(pool);
 	struct frame *frame;
@@ -158,7 +160,7 @@ static bool sends(struct rte_mempool *pool, unsigned int count)
 	struct rte_mbuf *packet;
 
 	for (unsigned int number = 0; number < count; number++) {
-		packet = a_packet(pool, number);
+		packet = make_packet(pool, number);
 		if (!packet)
 			return false;
 		if (!rte_eth_tx_burst(0, 0, &packet, 1)) {

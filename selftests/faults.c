@@ -657,8 +657,10 @@ static bool is_loaded(void)
 	       !access("/dev/numapin/node1", F_OK);
 }
 
-/* The module loads, if need be without a device, or leaves nothing of itself. */
-/* Some 400 times, each of which takes a second or more there */
+/*
+ * The module loads, if need be without a device, or leaves nothing of itself. It is loaded
+ * once for each point, which takes a second or more there.
+ */
 TEST_F_TIMEOUT(injection, module_load, 2 * TEST_TIMEOUT_DEFAULT)
 {
 	long points = 0, refused = 0;

@@ -10,6 +10,7 @@
 
 #include "harness.h"
 
+#include "bench.h"
 #include "cgroup.h"
 #include "child.h"
 #include "device.h"
@@ -247,30 +248,27 @@ static long bookkeeping(void)
 	       named_number(CGROUP "/memory.stat", "vmalloc");
 }
 
-static int compare_longs(const void *a, const void *b)
-{
-	return *(const long *)a > *(const long *)b ? 1 : -1;
-}
-
 /*
- * Bytes that a region needs; 0: there is none. The kernel counts some of them later, in
- * lots: so the middle one of several.
+ * Bytes that a region needs; -1: there is none, or nothing that counts. The kernel counts
+ * some of them later, in lots: so the median of several.
  */
 static long needed_for(size_t bytes, uint32_t flags)
 {
-	long needed[5], before;
+	double needed[5];
+	long before;
 	int fd;
 
 	for (int i = 0; i < ARRAY_SIZE(needed); i++) {
 		before = bookkeeping();
 		fd = open_node(1, O_RDWR);
-		if (alloc_region(fd, bytes, flags, NULL))
-			return 0;
+		if (before < 0 || alloc_region(fd, bytes, flags, NULL)) {
+			close(fd);
+			return -1;
+		}
 		needed[i] = bookkeeping() - before;
 		close(fd);
 	}
-	qsort(needed, ARRAY_SIZE(needed), sizeof(needed[0]), compare_longs);
-	return needed[ARRAY_SIZE(needed) / 2];
+	return spread_of(needed, ARRAY_SIZE(needed)).median;
 }
 
 /*
