@@ -33,7 +33,7 @@ MODULE_IMPORT_NS("DMA_BUF");
 struct numapin_buffer {
 	struct file *file;
 	pgoff_t first;
-	unsigned long nr_pages;
+	unsigned int nr_pages;
 	struct mutex lock;	/* guards mappings */
 	struct list_head mappings;
 };
@@ -92,7 +92,8 @@ static int fill_table(const struct numapin_buffer *buffer, struct device *dev,
 		      struct sg_table *table)
 {
 	unsigned long max = max(dma_get_max_seg_size(dev) >> PAGE_SHIFT, 1U);
-	unsigned long start, nr, count = 0;
+	unsigned long start, nr;
+	unsigned int count = 0;
 	struct scatterlist *sg;
 	int rc;
 
@@ -101,8 +102,6 @@ static int fill_table(const struct numapin_buffer *buffer, struct device *dev,
 		count++;
 		cond_resched();
 	}
-	if (count > UINT_MAX)
-		return -E2BIG;
 	rc = sg_alloc_table(table, count, NUMAPIN_TABLE_GFP);
 	if (rc)
 		return rc;
@@ -190,7 +189,10 @@ static int end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
 	return sync_mappings(dmabuf, dma_sync_sgtable_for_device);
 }
 
-/* For drivers that have no device, or copy. */
+/*
+ * For drivers that have no device, or copy. The kernel warns where this fails: it must
+ * not by the caller's limits, and the list is gone before he can have many of them.
+ */
 static int map_for_kernel(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct numapin_buffer *buffer = dmabuf->priv;
@@ -199,13 +201,11 @@ static int map_for_kernel(struct dma_buf *dmabuf, struct iosys_map *map)
 	void *addr;
 	int rc;
 
-	if (buffer->nr_pages > UINT_MAX)
-		return -E2BIG;
 	rc = check_hardware(buffer);
 	if (rc)
 		return rc;
 	pages = kvmalloc_array(buffer->nr_pages, sizeof(*pages),
-			       NUMAPIN_TABLE_GFP);
+			       NUMAPIN_TABLE_GFP & ~__GFP_ACCOUNT);
 	if (!pages)
 		return -ENOMEM;
 	for (nr = 0; nr < buffer->nr_pages; nr++) {
@@ -265,6 +265,7 @@ static int check_part(struct file *file, u64 offset, u64 length)
 	    (FMODE_READ | FMODE_WRITE))
 		return -EBADF;
 	if (!length || !PAGE_ALIGNED(offset | length) ||
+	    length >> PAGE_SHIFT > UINT_MAX ||
 	    check_add_overflow(offset, length, &end))
 		return -EINVAL;
 	if (!numapin_region_ready(region) || end > numapin_region_bytes(region))

@@ -3,29 +3,30 @@
  * What a driver that imports dma-bufs does with a region: vivid, the kernel's camera
  * without hardware, puts its pictures there. For kernels that have it, as Debian's.
  */
-#include <linux/videodev2.h>
+#include <linux/dma-buf.h>
 #include <sys/mount.h>
 
 #include "harness.h"
 
+#include "camera.h"
+#include "cgroup.h"
 #include "device.h"
 #include "dmabuf.h"
 #include "module.h"
 #include "oracle.h"
 #include "ordinary.h"
+#include "pattern.h"
 #include "stripes.h"
 
 #define WIDTH ((size_t)640)
 #define HEIGHT ((size_t)360)
-/* Two bytes a pixel: V4L2_PIX_FMT_YUYV */
+/* Two bytes a pixel */
 #define LINE (2 * WIDTH)
 #define PICTURE (LINE * HEIGHT)
 /* What a picture takes of a region; two are in one 2 MiB page. */
 #define ROOM (HUGE_PAGE / 2)
 /* What a device takes in a piece whose driver does not say */
 #define PIECE ((size_t)64 << 10)
-/* Up to where the camera has addresses for memory: node 0 is all below. */
-#define REACHABLE (1ull << 32)
 
 FIXTURE(camera) {
 	int device;	/* of the camera */
@@ -34,7 +35,6 @@ FIXTURE(camera) {
 	uint64_t *frames;
 };
 
-/* @allocators: vivid's parameter: how it reaches what it imports */
 FIXTURE_VARIANT(camera) {
 	int node;
 	const char *allocators;
@@ -50,79 +50,10 @@ FIXTURE_VARIANT_ADD(camera, that_copies_to_small_pages) {
 	.node = 1, .allocators = "0", .flags = NUMAPIN_ALLOC_NO_HUGE,
 };
 
-/* By addresses for its device, which takes only what is in one piece for it */
+/* By addresses for its device, which takes only what is in one piece for it: all of node 0 is */
 FIXTURE_VARIANT_ADD(camera, with_dma) {
 	.node = 0, .allocators = "1", .flags = NUMAPIN_ALLOC_HUGE,
 };
-
-static bool load_camera(const char *allocators)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command),
-		 "modprobe -r vivid; modprobe vivid n_devs=1 node_types=1 allocators=%s",
-		 allocators);
-	return !system(command);
-}
-
-/* The camera's device, once it is there; or -1. */
-static int open_camera(void)
-{
-	char path[64], name[64];
-
-	for (int i = 0; i < 64; i++) {
-		snprintf(path, sizeof(path), "/sys/class/video4linux/video%d/name", i);
-		if (access(path, F_OK))
-			continue;
-		first_line(path, name, sizeof(name));
-		if (strncmp(name, "vivid", 5))
-			continue;
-		snprintf(path, sizeof(path), "/dev/video%d", i);
-		return open(path, O_RDWR | O_CLOEXEC);
-	}
-	return -1;
-}
-
-static int set_format(int device)
-{
-	struct v4l2_format format = {
-		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
-		.fmt.pix = {
-			.width = WIDTH,
-			.height = HEIGHT,
-			.pixelformat = V4L2_PIX_FMT_YUYV,
-			.field = V4L2_FIELD_NONE,
-		},
-	};
-
-	return ioctl_errno(device, VIDIOC_S_FMT, &format) ?:
-	       format.fmt.pix.sizeimage != PICTURE;
-}
-
-/* Has the camera take so many buffers, of a kind. */
-static int request_buffers(int device, uint32_t memory, uint32_t count)
-{
-	struct v4l2_requestbuffers request = {
-		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
-		.memory = memory,
-		.count = count,
-	};
-
-	return ioctl_errno(device, VIDIOC_REQBUFS, &request);
-}
-
-/* Gives the camera a dma-buf, or -1: memory of its own. */
-static int queue_buffer(int device, uint32_t index, int fd)
-{
-	struct v4l2_buffer buffer = {
-		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
-		.memory = fd < 0 ? V4L2_MEMORY_MMAP : V4L2_MEMORY_DMABUF,
-		.index = index,
-		.m.fd = fd,
-	};
-
-	return ioctl_errno(device, VIDIOC_QBUF, &buffer);
-}
 
 /* Waits for a picture: which buffer it is in, or -1. */
 static int take_picture(int device, uint32_t memory)
@@ -177,7 +108,7 @@ FIXTURE_SETUP(camera)
 		SKIP(return, "the kernel has no vivid");
 	self->device = open_camera();
 	ASSERT_LE(0, self->device);
-	ASSERT_EQ(0, set_format(self->device));
+	ASSERT_EQ(0, set_format(self->device, WEBCAM, WIDTH, HEIGHT));
 	self->region = open_node(variant->node, O_RDWR);
 	ASSERT_EQ(0, alloc_region(self->region, 2 * ROOM, variant->flags, NULL));
 	self->addr = map_shared(self->region, 2 * ROOM, 0);
@@ -317,7 +248,7 @@ TEST(lists_huge_pages_in_large_pieces)
 	if (!load_camera("1"))
 		SKIP(return, "the kernel has no vivid");
 	camera = open_camera();
-	ASSERT_EQ(0, set_format(camera));
+	ASSERT_EQ(0, set_format(camera, WEBCAM, WIDTH, HEIGHT));
 	ASSERT_EQ(0, alloc_region(region, 2 * ROOM, NUMAPIN_ALLOC_HUGE, NULL));
 	ASSERT_EQ(0, request_buffers(camera, V4L2_MEMORY_DMABUF, 2));
 	ASSERT_TRUE(trace_lists());
@@ -349,7 +280,7 @@ TEST(lists_pages_where_they_are)
 	if (!load_camera("1"))
 		SKIP(return, "the kernel has no vivid");
 	camera = open_camera();
-	ASSERT_EQ(0, set_format(camera));
+	ASSERT_EQ(0, set_format(camera, WEBCAM, WIDTH, HEIGHT));
 	ASSERT_TRUE(open_stripes(&stripes, nodes, weights, 2));
 	ASSERT_EQ(0, alloc_striped(&stripes, ROOM, NUMAPIN_ALLOC_NO_HUGE, NULL));
 	addr = map_shared(stripes.stripe[0].fd, ROOM, 0);
@@ -377,6 +308,67 @@ TEST(lists_pages_where_they_are)
 	EXPECT_EQ(0, system("modprobe -r vivid"));
 }
 
+/* What is above its addresses is elsewhere for its device, until SYNC. */
+TEST(is_synchronized)
+{
+	struct dma_buf_sync sync = { .flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ };
+	const int region = open_node(1, O_RDWR);
+	int camera, buffer;
+	char *addr;
+
+	if (!load_camera("1"))
+		SKIP(return, "the kernel has no vivid");
+	camera = open_small_camera();
+	ASSERT_LE(0, camera);
+	ASSERT_EQ(0, alloc_region(region, HUGE_PAGE, NUMAPIN_ALLOC_HUGE, NULL));
+	addr = map_shared(region, HUGE_PAGE, 0);
+	ASSERT_NE(MAP_FAILED, addr);
+	write_all(addr, HUGE_PAGE, 1);
+	if (page_frame(addr) * PAGE < REACHABLE)
+		SKIP(return, "node 1 is not above the camera's addresses");
+	buffer = export_region(region, 0, SMALL_ROOM);
+	ASSERT_EQ(0, queue_buffer(camera, 0, buffer));
+	/* Its device has what was there then. */
+	write_all(addr, HUGE_PAGE, 2);
+	EXPECT_EQ(0, ioctl_errno(buffer, DMA_BUF_IOCTL_SYNC, &sync));
+	EXPECT_EQ(0, not_by(addr, SMALL_ROOM, 1));
+	EXPECT_NE(0, not_by(addr, HUGE_PAGE, 1));
+	sync.flags = DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ;
+	EXPECT_EQ(0, ioctl_errno(buffer, DMA_BUF_IOCTL_SYNC, &sync));
+	munmap(addr, HUGE_PAGE);
+	close(buffer);
+	close(camera);
+	close(region);
+	EXPECT_TRUE(nothing_left());
+	EXPECT_EQ(0, system("modprobe -r vivid"));
+}
+
+/* For which the kernel lists each page: more than the cgroup may have */
+#define LISTED (256 * MIB)
+
+/* The kernel warns where there is no address of its own for a driver that copies. */
+TEST(copies_within_any_limit)
+{
+	const int region = open_node(1, O_RDWR);
+	int camera, buffer;
+
+	if (!load_camera("0"))
+		SKIP(return, "the kernel has no vivid");
+	camera = open_camera();
+	ASSERT_EQ(0, set_format(camera, WEBCAM, WIDTH, HEIGHT));
+	ASSERT_EQ(0, alloc_region(region, LISTED, NUMAPIN_ALLOC_HUGE, NULL));
+	buffer = export_region(region, 0, LISTED);
+	ASSERT_EQ(0, request_buffers(camera, V4L2_MEMORY_DMABUF, 1));
+	ASSERT_TRUE(cgroup_enter("memory", "memory.max", "262144"));
+	EXPECT_EQ(0, queue_buffer(camera, 0, buffer));
+	EXPECT_TRUE(cgroup_leave());
+	close(buffer);
+	close(camera);
+	close(region);
+	EXPECT_TRUE(nothing_left());
+	EXPECT_EQ(0, system("modprobe -r vivid"));
+}
+
 /*
  * A device would meet it, and nobody could tell. EINVAL is what the driver makes of what it
  * was told. Not by an address of the kernel's: dma_buf_vmap() warns of each refusal.
@@ -391,7 +383,7 @@ TEST(is_given_no_failed_hardware)
 	if (!load_camera("1"))
 		SKIP(return, "the kernel has no vivid");
 	camera = open_camera();
-	ASSERT_EQ(0, set_format(camera));
+	ASSERT_EQ(0, set_format(camera, WEBCAM, WIDTH, HEIGHT));
 	ASSERT_EQ(0, alloc_region(region, bytes, NUMAPIN_ALLOC_HUGE, NULL));
 	addr = map_shared(region, bytes, 0);
 	ASSERT_NE(MAP_FAILED, addr);

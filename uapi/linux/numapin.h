@@ -407,8 +407,9 @@ struct numapin_reopen {
  *
  * Errors:
  *  - EBADF: the file is not open for reading and writing.
- *  - EINVAL: @reserved is not 0; @offset or @length is unaligned or @length 0; or the
- *    file has no region, or it does not have all of the part.
+ *  - EINVAL: @reserved is not 0; @offset or @length is unaligned; @length is 0 or
+ *    has more pages than 32 bits can count; or the file has no region, or it does not
+ *    have all of the part.
  *  - EMFILE, ENFILE: there is no descriptor left, in the process or its limit; or no
  *    file in the system.
  *  - ENOMEM: there is no memory for the dma-buf.
