@@ -8,6 +8,7 @@
  *
  * For kernels with fault injection: see selftests/configs/debug.
  */
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 
 #include "harness.h"
 
+#include "camera.h"
 #include "device.h"
 #include "dmabuf.h"
 #include "module.h"
@@ -40,16 +42,43 @@ static bool set_injection(const char *kind, const char *name, long value)
 	return write_file(path, text);
 }
 
-/* Where the kernel has modules, of which there is one here. */
-#define MODULES_START "0xffffffffa0000000"
-#define MODULES_END "0xffffffffff000000"
+/* Code; only what is asked for on its behalf is to fail. */
+struct code {
+	unsigned long long start, end;
+};
 
-/*
- * Set up for all processes; those that choose to fail do: at every point, or only
- * at those that are met on behalf of the module.
- */
-static bool prepare_injection(const char *kind, bool inside)
+static const struct code anywhere = { 0, ULLONG_MAX };
+/* Where the kernel has modules */
+static const struct code any_module = { 0xffffffffa0000000, 0xffffffffff000000 };
+
+/* This module's, up to the next. */
+static struct code module_code(void)
 {
+	FILE *modules = fopen("/proc/modules", "re");
+	unsigned long long others[64], addr;
+	struct code code = any_module;
+	int count = 0;
+	char name[64];
+
+	while (modules && count < ARRAY_SIZE(others) &&
+	       fscanf(modules, "%63s %*u %*d %*s %*s %llx%*[^\n]", name, &addr) == 2) {
+		if (strcmp(name, "numapin"))
+			others[count++] = addr;
+		else
+			code.start = addr;
+	}
+	if (modules)
+		fclose(modules);
+	while (count--)
+		if (others[count] > code.start && others[count] < code.end)
+			code.end = others[count];
+	return code;
+}
+
+/* Set up for all processes; those that choose to fail do. */
+static bool prepare_injection(const char *kind, struct code code)
+{
+	char start[32], end[32], path[128];
 	const char *const settings[][2] = {
 		/* What may wait for memory fails too. */
 		{ "ignore-gfp-wait", "N" },
@@ -60,11 +89,12 @@ static bool prepare_injection(const char *kind, bool inside)
 		{ "task-filter", "Y" },
 		{ "interval", "1" },
 		{ "probability", "0" },
-		{ "require-start", inside ? MODULES_START : "0" },
-		{ "require-end", inside ? MODULES_END : "0xffffffffffffffff" },
+		{ "require-start", start },
+		{ "require-end", end },
 	};
-	char path[128];
 
+	snprintf(start, sizeof(start), "%#llx", code.start);
+	snprintf(end, sizeof(end), "%#llx", code.end);
 	for (int i = 0; i < ARRAY_SIZE(settings); i++) {
 		snprintf(path, sizeof(path), INJECTION "%s/%s", kind, settings[i][0]);
 		if (!write_file(path, settings[i][1]) && errno != ENOENT)
@@ -74,13 +104,13 @@ static bool prepare_injection(const char *kind, bool inside)
 }
 
 /* What tells this task which of its failure points fails; or -1. */
-static int open_injection(bool inside)
+static int open_injection(struct code code)
 {
 	char path[64];
 
-	if (!prepare_injection("failslab", inside) ||
-	    !prepare_injection("fail_page_alloc", inside) ||
-	    !prepare_injection("fail_usercopy", inside))
+	if (!prepare_injection("failslab", code) ||
+	    !prepare_injection("fail_page_alloc", code) ||
+	    !prepare_injection("fail_usercopy", code))
 		return -1;
 	snprintf(path, sizeof(path), "/proc/self/task/%d/fail-nth", gettid());
 	return open(path, O_RDWR | O_CLOEXEC);
@@ -128,7 +158,8 @@ static long end_failing(const char *kind, int make_it_fail)
  * @bytes: Of the region
  * @flags: It is made with those
  * @fd: Its file
- * @other: One of the other node, or -1
+ * @other: One of the other node, or a dma-buf of the region; or -1
+ * @camera: What may import that, or -1
  * @addr: Where it is mapped, or NULL
  * @child: Who was forked and has it too, or pid 0
  * @pipe: What has one of its pages, or -1
@@ -138,6 +169,7 @@ struct attempt {
 	uint32_t flags;
 	int fd;
 	int other;
+	int camera;
 	char *addr;
 	struct worker child;
 	int pipe[2];
@@ -242,6 +274,18 @@ static bool with_export(struct attempt *a)
 	return a->other >= 0;
 }
 
+/* The camera's driver stays. */
+static bool with_camera(struct attempt *a)
+{
+	if (access("/sys/module/vivid", F_OK) && !load_camera("1"))
+		return false;
+	a->camera = open_small_camera();
+	if (a->camera < 0 || !with_region(a))
+		return false;
+	a->other = export_region(a->fd, 0, SMALL_ROOM);
+	return a->other >= 0;
+}
+
 static bool with_contents(struct attempt *a)
 {
 	if (!with_mapping(a))
@@ -330,6 +374,14 @@ static int do_export(struct attempt *a)
 static int map_export(struct attempt *a)
 {
 	return map_file(a, a->other);
+}
+
+/* EINVAL is what the driver makes of whatever error it is given. */
+static int import(struct attempt *a)
+{
+	int error = queue_buffer(a->camera, 0, a->other);
+
+	return error == EINVAL ? ENOMEM : error;
 }
 
 static int do_split(struct attempt *a)
@@ -426,6 +478,8 @@ static bool clean_up(struct attempt *a)
 		close(a->fd);
 	if (a->other >= 0)
 		close(a->other);
+	if (a->camera >= 0)
+		close(a->camera);
 	return ok && !set_number(1, "pool_bytes", 0);
 }
 
@@ -453,7 +507,7 @@ FIXTURE_VARIANT_ADD(operation, variant_name) {						\
 	.name = #variant_name,								\
 	.attempt = {									\
 		.bytes = (bytes_), .flags = (flags_), .fd = -1, .other = -1,		\
-		.pipe = { -1, -1 },							\
+		.camera = -1, .pipe = { -1, -1 },					\
 	},										\
 	.prepare = (prepare_),								\
 	.act = (act_),									\
@@ -493,6 +547,9 @@ OPERATION(mmap_small, with_region, map, has_region, SMALL_BYTES, NUMAPIN_ALLOC_N
 OPERATION(mmap_private, with_region, map, has_region, SMALL_BYTES,
 	  NUMAPIN_ALLOC_PRIVATE | NUMAPIN_ALLOC_NO_HUGE);
 OPERATION(mmap_export, with_export, map_export, has_region, SMALL_BYTES, NUMAPIN_ALLOC_NO_HUGE);
+/* The driver itself loses a dma-buf that the kernel then fails to attach to its device. */
+OPERATION(import, with_camera, import, has_region, HUGE_PAGE, NUMAPIN_ALLOC_HUGE,
+	  .inside = true);
 OPERATION(fault_huge, with_mapping, do_fault, has_region, BIG_BYTES, 0);
 OPERATION(fault_mixed, with_mapping, do_fault, has_region, MIXED_BYTES, 0);
 OPERATION(locate, with_mapping, do_locate, has_region, MIXED_BYTES / 4 & ~(PAGE - 1),
@@ -518,14 +575,14 @@ FIXTURE_SETUP(operation)
 	struct attempt rehearsal = variant->attempt;
 
 	ASSERT_EQ(0, sigaction(SIGBUS, &action, NULL));
-	self->fail_nth = open_injection(variant->inside);
-	ASSERT_LE(0, self->fail_nth);
-	self->make_it_fail = open("/proc/self/make-it-fail", O_WRONLY | O_CLOEXEC);
-	ASSERT_LE(0, self->make_it_fail);
 	/* What it takes the first time is not the operation's. */
 	ASSERT_TRUE(!variant->prepare || variant->prepare(&rehearsal));
 	ASSERT_EQ(0, variant->act(&rehearsal));
 	EXPECT_TRUE(clean_up(&rehearsal));
+	self->fail_nth = open_injection(variant->inside ? module_code() : anywhere);
+	ASSERT_LE(0, self->fail_nth);
+	self->make_it_fail = open("/proc/self/make-it-fail", O_WRONLY | O_CLOEXEC);
+	ASSERT_LE(0, self->make_it_fail);
 	ASSERT_TRUE(nothing_left());
 }
 
@@ -542,7 +599,9 @@ FIXTURE_TEARDOWN(operation)
 /* Who comes next is served. */
 static bool works(void)
 {
-	struct attempt a = { .bytes = 3 * PAGE, .fd = -1, .other = -1, .pipe = { -1, -1 } };
+	struct attempt a = {
+		.bytes = 3 * PAGE, .fd = -1, .other = -1, .camera = -1, .pipe = { -1, -1 },
+	};
 	bool ok = with_contents(&a) && !not_by(a.addr, a.bytes, 1) &&
 		  !pages_elsewhere(a.addr, a.bytes, 1);
 
@@ -598,7 +657,7 @@ TEST_F(operation, fails_from_points_on)
 	for (int i = 0; i < ARRAY_SIZE(kinds); i++) {
 		long space = 0, failures;
 
-		ASSERT_TRUE(prepare_injection(kinds[i], true));
+		ASSERT_TRUE(prepare_injection(kinds[i], module_code()));
 		do {
 			struct attempt a = variant->attempt;
 			int error;
@@ -621,7 +680,7 @@ FIXTURE(injection) {
 
 FIXTURE_SETUP(injection)
 {
-	self->fail_nth = open_injection(true);
+	self->fail_nth = open_injection(any_module);
 	ASSERT_LE(0, self->fail_nth);
 }
 
