@@ -190,8 +190,8 @@ static int end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
 }
 
 /*
- * For drivers that have no device, or copy. The kernel warns where this fails: it must
- * not by the caller's limits, and the list is gone before he can have many of them.
+ * For drivers that have no device, or copy. The kernel warns where this fails, which
+ * must not be for the caller's limits: so the list, soon gone, is not charged.
  */
 static int map_for_kernel(struct dma_buf *dmabuf, struct iosys_map *map)
 {

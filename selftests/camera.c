@@ -314,6 +314,7 @@ TEST(is_synchronized)
 	struct dma_buf_sync sync = { .flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ };
 	const int region = open_node(1, O_RDWR);
 	int camera, buffer;
+	bool copied;
 	char *addr;
 
 	if (!load_camera("1"))
@@ -324,14 +325,17 @@ TEST(is_synchronized)
 	addr = map_shared(region, HUGE_PAGE, 0);
 	ASSERT_NE(MAP_FAILED, addr);
 	write_all(addr, HUGE_PAGE, 1);
-	if (page_frame(addr) * PAGE < REACHABLE)
-		SKIP(return, "node 1 is not above the camera's addresses");
+	copied = page_frame(addr) * PAGE >= REACHABLE;
+#ifdef __x86_64__
+	/* In a guest of arm64 node 1 can be all within reach. */
+	ASSERT_TRUE(copied);
+#endif
 	buffer = export_region(region, 0, SMALL_ROOM);
 	ASSERT_EQ(0, queue_buffer(camera, 0, buffer));
-	/* Its device has what was there then. */
+	/* Where that is a copy, its device has what was there then. */
 	write_all(addr, HUGE_PAGE, 2);
 	EXPECT_EQ(0, ioctl_errno(buffer, DMA_BUF_IOCTL_SYNC, &sync));
-	EXPECT_EQ(0, not_by(addr, SMALL_ROOM, 1));
+	EXPECT_EQ(0, not_by(addr, SMALL_ROOM, copied ? 1 : 2));
 	EXPECT_NE(0, not_by(addr, HUGE_PAGE, 1));
 	sync.flags = DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ;
 	EXPECT_EQ(0, ioctl_errno(buffer, DMA_BUF_IOCTL_SYNC, &sync));

@@ -116,7 +116,7 @@ static inline int fix(struct fixed *fixed, char *addr, size_t bytes)
  */
 
 /* For experiments, and so for nobody else */
-#define ETHERTYPE 0x88b5
+#define ETHERTYPE ETH_P_802_EX1
 
 struct xdp {
 	struct xsk_umem *umem;

@@ -7,6 +7,7 @@
 /* For rte_pktmbuf_pool_create_extbuf() */
 #define ALLOW_EXPERIMENTAL_API
 
+#include <linux/if_ether.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
@@ -26,7 +27,7 @@
 #define PAYLOAD		1024
 
 /* For local experiments: the kernel sends none such of its own. */
-#define ETHER_TYPE	RTE_BE16(0x88b5)
+#define ETHER_TYPE	RTE_BE16(ETH_P_802_EX1)
 
 struct frame {
 	struct rte_ether_hdr header;
