@@ -238,49 +238,60 @@ static unsigned long long listed(const char *line, const char *name, int i)
 	return at ? strtoull(at + strlen(text), NULL, 10) : 0;
 }
 
+/* The camera that has addresses for its device, and nothing lent yet */
+FIXTURE(dma_camera) {
+	int camera;
+};
+
+FIXTURE_SETUP(dma_camera)
+{
+	self->camera = -1;
+	if (!load_camera("1"))
+		SKIP(return, "the kernel has no vivid");
+	self->camera = open_camera();
+	ASSERT_LE(0, self->camera);
+	ASSERT_EQ(0, set_format(self->camera, WEBCAM, WIDTH, HEIGHT));
+}
+
+FIXTURE_TEARDOWN(dma_camera)
+{
+	if (self->camera < 0)
+		return;
+	close(self->camera);
+	EXPECT_TRUE(nothing_left());
+	EXPECT_EQ(0, system("modprobe -r vivid"));
+}
+
 /* Pages that follow each other are one piece, as far as the camera takes one. */
-TEST(lists_huge_pages_in_large_pieces)
+TEST_F(dma_camera, lists_huge_pages_in_large_pieces)
 {
 	const int region = open_node(0, O_RDWR);
 	char line[4096];
-	int camera;
 
-	if (!load_camera("1"))
-		SKIP(return, "the kernel has no vivid");
-	camera = open_camera();
-	ASSERT_EQ(0, set_format(camera, WEBCAM, WIDTH, HEIGHT));
 	ASSERT_EQ(0, alloc_region(region, 2 * ROOM, NUMAPIN_ALLOC_HUGE, NULL));
-	ASSERT_EQ(0, request_buffers(camera, V4L2_MEMORY_DMABUF, 2));
+	ASSERT_EQ(0, request_buffers(self->camera, V4L2_MEMORY_DMABUF, 2));
 	ASSERT_TRUE(trace_lists());
-	EXPECT_EQ(0, lend_room(camera, region, 1));
+	EXPECT_EQ(0, lend_room(self->camera, region, 1));
 	ASSERT_TRUE(read_list(line, sizeof(line)));
 	ASSERT_TRUE(stop_tracing());
 	EXPECT_EQ(ROOM / PIECE, listed(line, "nents", 0));
 	EXPECT_EQ(PIECE, listed(line, "l", 0));
-	close(camera);
 	close(region);
-	EXPECT_TRUE(nothing_left());
-	EXPECT_EQ(0, system("modprobe -r vivid"));
 }
 
 /*
  * Of pages that are on two nodes in turn each is a piece for itself: not what this
  * camera takes, but what devices are told that do.
  */
-TEST(lists_pages_where_they_are)
+TEST_F(dma_camera, lists_pages_where_they_are)
 {
 	const unsigned int weights[] = { 1, 1 };
 	const int nodes[] = { 0, 1 };
 	struct stripes stripes;
 	uint64_t *frames;
 	char line[4096];
-	int camera;
 	char *addr;
 
-	if (!load_camera("1"))
-		SKIP(return, "the kernel has no vivid");
-	camera = open_camera();
-	ASSERT_EQ(0, set_format(camera, WEBCAM, WIDTH, HEIGHT));
 	ASSERT_TRUE(open_stripes(&stripes, nodes, weights, 2));
 	ASSERT_EQ(0, alloc_striped(&stripes, ROOM, NUMAPIN_ALLOC_NO_HUGE, NULL));
 	addr = map_shared(stripes.stripe[0].fd, ROOM, 0);
@@ -288,9 +299,9 @@ TEST(lists_pages_where_they_are)
 	frames = frames_of(addr, ROOM);
 	ASSERT_NE(NULL, frames);
 
-	ASSERT_EQ(0, request_buffers(camera, V4L2_MEMORY_DMABUF, 2));
+	ASSERT_EQ(0, request_buffers(self->camera, V4L2_MEMORY_DMABUF, 2));
 	ASSERT_TRUE(trace_lists());
-	EXPECT_EQ(EFAULT, lend_room(camera, stripes.stripe[0].fd, 0));
+	EXPECT_EQ(EFAULT, lend_room(self->camera, stripes.stripe[0].fd, 0));
 	ASSERT_TRUE(read_list(line, sizeof(line)));
 	ASSERT_TRUE(stop_tracing());
 	EXPECT_EQ(ROOM / PAGE, listed(line, "nents", 0));
@@ -302,25 +313,19 @@ TEST(lists_pages_where_they_are)
 	}
 	free(frames);
 	munmap(addr, ROOM);
-	close(camera);
 	close_stripes(&stripes);
-	EXPECT_TRUE(nothing_left());
-	EXPECT_EQ(0, system("modprobe -r vivid"));
 }
 
 /* What is above its addresses is elsewhere for its device, until SYNC. */
-TEST(is_synchronized)
+TEST_F(dma_camera, is_synchronized)
 {
 	struct dma_buf_sync sync = { .flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ };
 	const int region = open_node(1, O_RDWR);
-	int camera, buffer;
+	int buffer;
 	bool copied;
 	char *addr;
 
-	if (!load_camera("1"))
-		SKIP(return, "the kernel has no vivid");
-	camera = open_small_camera();
-	ASSERT_LE(0, camera);
+	ASSERT_EQ(0, request_small_buffer(self->camera));
 	ASSERT_EQ(0, alloc_region(region, HUGE_PAGE, NUMAPIN_ALLOC_HUGE, NULL));
 	addr = map_shared(region, HUGE_PAGE, 0);
 	ASSERT_NE(MAP_FAILED, addr);
@@ -331,7 +336,7 @@ TEST(is_synchronized)
 	ASSERT_TRUE(copied);
 #endif
 	buffer = export_region(region, 0, SMALL_ROOM);
-	ASSERT_EQ(0, queue_buffer(camera, 0, buffer));
+	ASSERT_EQ(0, queue_buffer(self->camera, 0, buffer));
 	/* Where that is a copy, its device has what was there then. */
 	write_all(addr, HUGE_PAGE, 2);
 	EXPECT_EQ(0, ioctl_errno(buffer, DMA_BUF_IOCTL_SYNC, &sync));
@@ -341,10 +346,7 @@ TEST(is_synchronized)
 	EXPECT_EQ(0, ioctl_errno(buffer, DMA_BUF_IOCTL_SYNC, &sync));
 	munmap(addr, HUGE_PAGE);
 	close(buffer);
-	close(camera);
 	close(region);
-	EXPECT_TRUE(nothing_left());
-	EXPECT_EQ(0, system("modprobe -r vivid"));
 }
 
 /* For which the kernel lists each page: more than the cgroup may have */
@@ -377,31 +379,23 @@ TEST(copies_within_any_limit)
  * A device would meet it, and nobody could tell. EINVAL is what the driver makes of what it
  * was told. Not by an address of the kernel's: dma_buf_vmap() warns of each refusal.
  */
-TEST(is_given_no_failed_hardware)
+TEST_F(dma_camera, is_given_no_failed_hardware)
 {
 	const int region = open_node(0, O_RDWR);
 	const size_t bytes = 2 * HUGE_PAGE;
 	char *addr;
-	int camera;
 
-	if (!load_camera("1"))
-		SKIP(return, "the kernel has no vivid");
-	camera = open_camera();
-	ASSERT_EQ(0, set_format(camera, WEBCAM, WIDTH, HEIGHT));
 	ASSERT_EQ(0, alloc_region(region, bytes, NUMAPIN_ALLOC_HUGE, NULL));
 	addr = map_shared(region, bytes, 0);
 	ASSERT_NE(MAP_FAILED, addr);
 	madvise(addr + PAGE, PAGE, MADV_HWPOISON);
 	ASSERT_TRUE(is_poisoned(page_frame(addr + PAGE)));
 
-	ASSERT_EQ(0, request_buffers(camera, V4L2_MEMORY_DMABUF, bytes / ROOM));
-	EXPECT_EQ(EINVAL, lend_room(camera, region, 0));
-	EXPECT_EQ(0, lend_room(camera, region, HUGE_PAGE / ROOM));
+	ASSERT_EQ(0, request_buffers(self->camera, V4L2_MEMORY_DMABUF, bytes / ROOM));
+	EXPECT_EQ(EINVAL, lend_room(self->camera, region, 0));
+	EXPECT_EQ(0, lend_room(self->camera, region, HUGE_PAGE / ROOM));
 	munmap(addr, bytes);
-	close(camera);
 	close(region);
-	EXPECT_TRUE(nothing_left());
-	EXPECT_EQ(0, system("modprobe -r vivid"));
 }
 
 TEST_HARNESS_MAIN

@@ -94,25 +94,16 @@ static inline int queue_buffer(int device, uint32_t index, int fd)
 	return ioctl_errno(device, VIDIOC_QBUF, &buffer);
 }
 
-/*
- * The camera with pictures that are in one piece for its device on any node, and room for
- * one of them; or -1.
- */
+/* Pictures that are in one piece for the camera's device on any node, and room for one */
 #define SMALL_WIDTH ((size_t)160)
 #define SMALL_HEIGHT ((size_t)120)
 #define SMALL_ROOM ((size_t)64 << 10)
 
-static inline int open_small_camera(void)
+/* Has the camera take one of them. An errno, or 0. */
+static inline int request_small_buffer(int device)
 {
-	const int device = open_camera();
-
-	if (device < 0)
-		return -1;
-	if (!set_format(device, HDMI, SMALL_WIDTH, SMALL_HEIGHT) &&
-	    !request_buffers(device, V4L2_MEMORY_DMABUF, 1))
-		return device;
-	close(device);
-	return -1;
+	return set_format(device, HDMI, SMALL_WIDTH, SMALL_HEIGHT) ?:
+	       request_buffers(device, V4L2_MEMORY_DMABUF, 1);
 }
 
 #endif /* SELFTESTS_CAMERA_H */

@@ -279,8 +279,8 @@ static bool with_camera(struct attempt *a)
 {
 	if (access("/sys/module/vivid", F_OK) && !load_camera("1"))
 		return false;
-	a->camera = open_small_camera();
-	if (a->camera < 0 || !with_region(a))
+	a->camera = open_camera();
+	if (a->camera < 0 || request_small_buffer(a->camera) || !with_region(a))
 		return false;
 	a->other = export_region(a->fd, 0, SMALL_ROOM);
 	return a->other >= 0;
