@@ -111,7 +111,10 @@ static inline void weather_cpuset(int nr, const char *mems)
 	write_file(weather_path(path, nr, "cpuset.mems"), mems);
 }
 
-/* Leaves a node with little, for a moment. */
+/*
+ * Leaves a node with little, for a moment, in which nobody is confined to it: he would be
+ * killed, or who fills it.
+ */
 static inline void weather_fill_node(int node)
 {
 	const unsigned long mask = 1ul << node;
@@ -120,6 +123,8 @@ static inline void weather_fill_node(int node)
 
 	if (bytes <= 0)
 		return;
+	for (int nr = 0; nr < WEATHER_CGROUPS; nr++)
+		weather_cpuset(nr, "0-1");
 	addr = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (addr == MAP_FAILED)
 		return;
