@@ -7,7 +7,9 @@
 #include <err.h>
 #include <getopt.h>
 #include <linux/memfd.h>
+#include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +40,8 @@ static const struct way {
 	size_t least;		/* bytes below which there is no such way */
 	unsigned int flags;	/* of numapin_alloc(); or an advice */
 	bool touch;		/* it is usable when it was touched */
+	/* no way at all, but memory that is there is written, which takes so long */
+	double (*write)(void **addrs, size_t nr, size_t bytes);
 	bool pooled;		/* the node's pool has as much */
 } ways[];
 
@@ -125,6 +129,55 @@ static void *get_memfd(const struct way *way, size_t bytes)
 	return bound(addr, bytes);
 }
 
+/* The time to write again what was written, which takes no fault */
+static double write_by_one(void **addrs, size_t nr, size_t bytes)
+{
+	const double start = now();
+
+	for (size_t i = 0; i < nr; i++)
+		memset(addrs[i], 2, bytes);
+	return now() - start;
+}
+
+/* Memory that several write: each takes the next piece. */
+struct shared {
+	char *addr;
+	size_t bytes;
+	atomic_size_t next;
+	pthread_barrier_t ready;
+};
+
+static void *write_pieces(void *arg)
+{
+	struct shared *shared = arg;
+	size_t at;
+
+	pthread_barrier_wait(&shared->ready);
+	while ((at = atomic_fetch_add(&shared->next, HUGE_PAGE)) < shared->bytes)
+		memset(shared->addr + at, 2, HUGE_PAGE);
+	return NULL;
+}
+
+/* The same on all CPUs at once */
+static double write_by_all(void **addrs, size_t nr, size_t bytes)
+{
+	struct shared shared = { .addr = addrs[0], .bytes = bytes };
+	const int others = numa_num_task_cpus() - 1;
+	pthread_t threads[others + 1];
+	double start;
+
+	pthread_barrier_init(&shared.ready, NULL, others + 1);
+	for (int i = 0; i < others; i++)
+		if (pthread_create(&threads[i], NULL, write_pieces, &shared))
+			errx(1, "no thread");
+	start = now();
+	write_pieces(&shared);
+	for (int i = 0; i < others; i++)
+		pthread_join(threads[i], NULL);
+	pthread_barrier_destroy(&shared.ready);
+	return now() - start;
+}
+
 #define LIBNUMA 0
 #define COLD 5
 
@@ -137,12 +190,13 @@ static const struct way ways[] = {
 	[COLD] = { "numapin cold", get_numapin, put_numapin, .flags = 0 },
 	{ "numapin warm", get_numapin, put_numapin, .pooled = true, .least = HUGE_PAGE },
 	{ "numapin 4 KiB pages", get_numapin, put_numapin, .flags = NUMAPIN_NO_HUGE },
-	/* Not a way, but the limit of all: memory that is there is written */
-	{ "memset", get_libnuma, numa_free, .touch = true },
+	/* The limits of all that clear memory */
+	{ "memset", get_libnuma, numa_free, .touch = true, .write = write_by_one },
+	{ "memset by all CPUs", get_libnuma, numa_free, .touch = true, .write = write_by_all,
+	  .least = HUGE_PAGE },
 };
 
 #define NR_WAYS ARRAY_SIZE(ways)
-#define MEMSET (NR_WAYS - 1)
 
 static const size_t all_sizes[] = {
 	4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, 2 * MIB, 16 * MIB, 64 * MIB, 256 * MIB, 1024 * MIB,
@@ -196,16 +250,6 @@ static size_t batch_of(size_t bytes)
 	return !nr ? 1 : nr > BATCH_MAX ? BATCH_MAX : nr;
 }
 
-/* The time to write again what was written, which takes no fault */
-static double time_to_set(void **addrs, size_t nr, size_t bytes)
-{
-	const double start = now();
-
-	for (size_t i = 0; i < nr; i++)
-		memset(addrs[i], 2, bytes);
-	return now() - start;
-}
-
 /*
  * Once what is not measured: what comes first after other ways, or after a wait, pays
  * for code and tables that are in no cache any more, whichever way it is.
@@ -252,7 +296,7 @@ static bool measure(int w, int s, int round)
 		touch(addrs[i], bytes);
 	result->faults = (double)(late - faults) / nr;
 	result->late_faults = (double)(page_faults() - late) / nr;
-	result->get[round] = (w == MEMSET ? time_to_set(addrs, nr, bytes) : got - start) / nr;
+	result->get[round] = (way->write ? way->write(addrs, nr, bytes) : got - start) / nr;
 	freed = now();
 	for (size_t i = 0; i < nr; i++)
 		way->put(addrs[i], bytes);
@@ -305,7 +349,7 @@ static bool print_ratio(int w, int s)
 
 static bool print_put_ratio(int w, int s)
 {
-	if (w == MEMSET)
+	if (ways[w].write)
 		return false;
 	return printf(" %8.2f", spread_of(results[w][s].put, rounds).median /
 				spread_of(results[LIBNUMA][s].put, rounds).median);
@@ -320,7 +364,7 @@ static bool print_spread(int w, int s)
 
 static bool print_faults(int w, int s)
 {
-	if (w == MEMSET)
+	if (ways[w].write)
 		return false;
 	return printf(" %8.*f", results[w][s].faults < 10 ? 2 : 0, results[w][s].faults);
 }
