@@ -29,15 +29,18 @@
 #ifdef MODULE_PACKAGE
 #define BUILD		"sudo apt-get install linux-headers-$(uname -r) " MODULE_PACKAGE
 #define BUILD_NOTE	"where no archive has it: ./" MODULE_PACKAGE "_*.deb"
+#define KEY		"/var/lib/dkms/mok.pub"
 #else
 #define BUILD		"make modules && sudo make modules_install && sudo depmod"
 #define BUILD_NOTE	"in numapin's source"
+#define KEY		"MOK.der"
 #endif
 #define LOAD		"sudo modprobe numapin"
 #define LOAD_ANEW	"sudo modprobe -r numapin && " LOAD
 
-/* What a signed module ends with */
+/* What a signed module ends with, and what signs one */
 #define SIGNATURE	"~Module signature appended~\n"
+#define SIGN		"sudo /lib/modules/$(uname -r)/build/scripts/sign-file sha256 MOK.priv MOK.der"
 
 /**
  * struct finding - something that keeps the module from being used
@@ -187,43 +190,51 @@ static bool is_listed(const char *folder)
 	return listed;
 }
 
-static void check_built(struct diagnosis *diagnosis, const struct utsname *system)
+/* What unpacks a module's file, by the end of its name; NULL: it is not packed. */
+static const char *unpacker(const char *path)
 {
-	char folder[sizeof("/lib/modules/") + sizeof(system->release)];
-	struct finding *finding;
+	static const char *const formats[][2] = {
+		{ ".xz", "xz" }, { ".gz", "gzip" }, { ".zst", "zstd --rm" },
+	};
+	const char *end = strrchr(path, '.');
 
-	snprintf(folder, sizeof(folder), "/lib/modules/%s", system->release);
-	nftw(folder, is_module, 16, FTW_PHYS);
-	if (!*module_file) {
-		finding = find(diagnosis, -1, "NOT_BUILT");
-		say(finding->problem, "the module is not built, or not installed: not in %s",
-		    folder);
-		say(finding->remedy, BUILD " && " LOAD);
-		finding->note = BUILD_NOTE;
-	} else if (!is_listed(folder)) {
-		finding = find(diagnosis, -1, "NOT_LISTED");
-		say(finding->problem, "modprobe does not find %s", module_file);
-		say(finding->remedy, "sudo depmod && " LOAD);
-	} else {
-		finding = find(diagnosis, -1, "NOT_LOADED");
-		say(finding->problem, "the module is not loaded");
-		say(finding->remedy, LOAD);
-		finding->note = "at each boot: by a line of /etc/modules-load.d/numapin.conf";
-	}
+	for (size_t i = 0; end && i < sizeof(formats) / sizeof(formats[0]); i++)
+		if (!strcmp(end, formats[i][0]))
+			return formats[i][1];
+	return NULL;
 }
 
-/* Of a file that is not compressed; of others it is inside. */
-static bool is_signed(const char *path)
+/* Whether a file has contents, and others at its end than @words. */
+static bool ends_otherwise(FILE *file, const char *words)
 {
-	char tail[sizeof(SIGNATURE)] = "";
-	FILE *file = fopen(path, "re");
+	const size_t length = strlen(words);
+	size_t kept = 0, more;
+	char text[4096];
+
+	while ((more = fread(text + kept, 1, sizeof(text) - kept, file))) {
+		const size_t all = kept + more;
+
+		kept = all < length ? all : length;
+		memmove(text, text + all - kept, kept);
+	}
+	return kept && (kept < length || memcmp(text, words, length));
+}
+
+/* Not of a file that cannot be read. */
+static bool is_unsigned(const char *path)
+{
+	const char *program = unpacker(path);
+	char command[PATH_SIZE + 32];
+	FILE *file;
 	bool found;
 
-	found = file && !fseek(file, -(long)strlen(SIGNATURE), SEEK_END) &&
-		fread(tail, 1, strlen(SIGNATURE), file) == strlen(SIGNATURE) &&
-		!strcmp(tail, SIGNATURE);
-	if (file)
-		fclose(file);
+	snprintf(command, sizeof(command), "exec %s %s '%s'", program ? program : "cat",
+		 program ? "-dc" : "--", path);
+	file = popen(command, "re");
+	if (!file)
+		return false;
+	found = ends_otherwise(file, SIGNATURE);
+	pclose(file);
 	return found;
 }
 
@@ -256,20 +267,55 @@ static const char *signature_enforcer(void)
 	return NULL;
 }
 
+static void check_built(struct diagnosis *diagnosis, const struct utsname *system)
+{
+	char folder[sizeof("/lib/modules/") + sizeof(system->release)];
+	struct finding *finding;
+
+	snprintf(folder, sizeof(folder), "/lib/modules/%s", system->release);
+	nftw(folder, is_module, 16, FTW_PHYS);
+	if (!*module_file) {
+		finding = find(diagnosis, -1, "NOT_BUILT");
+		say(finding->problem, "the module is not built, or not installed: not in %s",
+		    folder);
+		say(finding->remedy, BUILD " && " LOAD);
+		finding->note = BUILD_NOTE;
+	} else if (!is_listed(folder)) {
+		finding = find(diagnosis, -1, "NOT_LISTED");
+		say(finding->problem, "modprobe does not find %s", module_file);
+		say(finding->remedy, "sudo depmod && " LOAD);
+	} else {
+		finding = find(diagnosis, -1, "NOT_LOADED");
+		say(finding->problem, "the module is not loaded");
+		say(finding->remedy, LOAD);
+		finding->note = signature_enforcer() ?
+			"if its key is rejected, once before: sudo mokutil --import " KEY
+			", and a reboot" :
+			"at each boot: by a line of /etc/modules-load.d/numapin.conf";
+	}
+}
+
 static void check_signature(struct diagnosis *diagnosis)
 {
 	const char *enforcer = signature_enforcer();
+	const char *program = unpacker(module_file);
+	int length = strlen(module_file);
 	struct finding *finding;
 
-	if (!enforcer || is_signed(module_file))
+	if (!enforcer || !*module_file || !is_unsigned(module_file))
 		return;
 	finding = find(diagnosis, -1, "NOT_SIGNED");
 	say(finding->problem, "this kernel loads no module that is not signed (%s%s)", enforcer,
 	    is_secure_boot() ? "; Secure Boot is on" : "");
-	say(finding->remedy,
-	    "sudo /lib/modules/$(uname -r)/build/scripts/sign-file sha256 MOK.priv MOK.der %s",
-	    *module_file ? module_file : "numapin.ko");
 	finding->note = "once before: sudo mokutil --import MOK.der, and a reboot";
+	if (!program) {
+		say(finding->remedy, SIGN " %s", module_file);
+		return;
+	}
+	/* Behind what is packed a signature would spoil it. */
+	length -= strlen(strrchr(module_file, '.'));
+	say(finding->remedy, "sudo %s -d %s && " SIGN " %.*s && sudo depmod", program,
+	    module_file, length, module_file);
 }
 
 static void check_unloaded(struct diagnosis *diagnosis)
