@@ -159,22 +159,22 @@ static int __init numapin_init(void)
 	rc = numapin_crew_init();
 	if (rc)
 		goto err_lists;
-	rc = numapin_pools_init();
-	if (rc)
-		goto err_crew;
 	rc = class_register(&numapin_class);
 	if (rc)
-		goto err_pools;
+		goto err_crew;
 	rc = alloc_chrdev_region(&numapin_devt, 0, MAX_NUMNODES, "numapin");
 	if (rc)
 		goto err_class;
 	rc = numapin_nodes_init(&numapin_class, numapin_devt);
 	if (rc)
 		goto err_chrdev;
+	rc = numapin_pools_init();
+	if (rc)
+		goto err_nodes;
 	numapin_cdev = cdev_alloc();
 	if (!numapin_cdev) {
 		rc = -ENOMEM;
-		goto err_nodes;
+		goto err_pools;
 	}
 	numapin_cdev->owner = THIS_MODULE;
 	numapin_cdev->ops = &numapin_fops;
@@ -187,14 +187,14 @@ static int __init numapin_init(void)
 
 err_cdev:
 	kobject_put(&numapin_cdev->kobj);
+err_pools:
+	numapin_pools_exit();
 err_nodes:
 	numapin_nodes_exit();
 err_chrdev:
 	unregister_chrdev_region(numapin_devt, MAX_NUMNODES);
 err_class:
 	class_unregister(&numapin_class);
-err_pools:
-	numapin_pools_exit();
 err_crew:
 	numapin_crew_exit();
 err_lists:

@@ -78,17 +78,24 @@ static int create_device(int nid)
 	return 0;
 }
 
-/* Memory that is to go: it is not held up, for nobody has it. */
-static void drain_pools(const struct memory_notify *memory)
+/*
+ * Memory that is to go is not held up by a pool, for nobody has it; nor, if it was
+ * just then handed out, once it comes back. There is one at a time.
+ */
+static void tell_pools(const struct memory_notify *memory, bool leaving)
 {
 	struct numapin_node *node;
 	int nid;
 
 	for_each_node(nid) {
 		node = READ_ONCE(nodes[nid]);
-		if (node)
-			numapin_pool_drain(node, memory->start_pfn,
+		if (!node)
+			continue;
+		if (leaving)
+			numapin_pool_leave(node, memory->start_pfn,
 					   memory->start_pfn + memory->nr_pages);
+		else
+			numapin_pool_stay(node);
 	}
 }
 
@@ -131,7 +138,9 @@ static int memory_changed(struct notifier_block *block, unsigned long action,
 			  void *data)
 {
 	if (action == MEM_GOING_OFFLINE)
-		drain_pools(data);
+		tell_pools(data, true);
+	if (action == MEM_CANCEL_OFFLINE || action == MEM_OFFLINE)
+		tell_pools(data, false);
 	if (action == MEM_ONLINE || action == MEM_OFFLINE)
 		schedule_work(&update_work);
 	return NOTIFY_OK;

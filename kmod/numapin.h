@@ -60,16 +60,20 @@ struct user_struct;
  * @hits: How often a zeroed one was handed out
  * @misses: How often there was none, while the pool had a size
  * @reclaim: Whether it gives way under pressure; root sets it
+ * @filling: Folios are being allocated for it
+ * @leaving_start: The first page frame of memory that is to go offline, and not into
+ *                 a list any more
+ * @leaving_end: The one after its last
  * @dmem: What cgroups' shares of it are counted in; NULL: they are not
  * @zeroed: Folios that are ready, by folio->lru, without a reference
  * @dirty: Folios that came back from regions, the same
- * @wait: Where @thread waits for @dirty ones
+ * @zeroing: The one that @thread zeroes, which is in neither list, or frees
+ * @wait: Where @thread waits for @dirty ones, and others for it to be done with @zeroing
  * @thread: Zeroes them; NULL until the pool first has a size; under @resize_lock
  * @resize_lock: Held while @size is set and folios are allocated for it
- * @zero_lock: Held by @thread while a folio is in neither list
  *
- * Lock rules: @lock is held for moments, but for numapin_pool_drain(), and inside
- * the others, of which no two are held together.
+ * Lock rules: @lock is held for moments, but for numapin_pool_leave(), and inside
+ * @resize_lock. No lock is held while a folio is zeroed.
  */
 struct numapin_pool {
 	spinlock_t lock;		/* guards the lists and numbers */
@@ -80,13 +84,16 @@ struct numapin_pool {
 	unsigned long hits;
 	unsigned long misses;
 	bool reclaim;
+	bool filling;
+	unsigned long leaving_start;
+	unsigned long leaving_end;
 	struct dmem_cgroup_region *dmem;
 	struct list_head zeroed;
 	struct list_head dirty;
+	struct folio *zeroing;
 	wait_queue_head_t wait;
 	struct task_struct *thread;
 	struct mutex resize_lock;	/* guards thread, and size against others */
-	struct mutex zero_lock;		/* held while one is in neither list */
 };
 
 /**
@@ -394,8 +401,9 @@ struct folio *numapin_pool_take(struct numapin_node *node, gfp_t gfp);
 bool numapin_pool_put(struct numapin_node *node, struct folio *folio);
 void numapin_pool_forget(struct numapin_node *node, struct folio *folio);
 int numapin_pool_resize(struct numapin_node *node, u64 bytes);
-void numapin_pool_drain(struct numapin_node *node, unsigned long start,
+void numapin_pool_leave(struct numapin_node *node, unsigned long start,
 			unsigned long end);
+void numapin_pool_stay(struct numapin_node *node);
 int numapin_pool_init(struct numapin_node *node);
 int numapin_pool_fill(struct numapin_node *node);
 void numapin_pool_exit(struct numapin_node *node);

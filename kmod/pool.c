@@ -60,7 +60,7 @@ static void mark_pooled(struct folio *folio, unsigned long mark)
 /*
  * A folio that is parked has no reference, and PG_lru, as what reclaim is about to
  * free. So nobody can get a reference; and memory that is to go offline is not held
- * up by what cannot be moved, but first told of to numapin_pool_drain().
+ * up by what cannot be moved, but first told of to numapin_pool_leave().
  *
  * Return: false where somebody else has a reference.
  */
@@ -83,6 +83,20 @@ static unsigned long total(const struct numapin_pool *pool)
 {
 	lockdep_assert_held(&pool->lock);
 	return pool->nr_zeroed + pool->nr_dirty + pool->nr_used;
+}
+
+static bool is_leaving(const struct numapin_pool *pool, struct folio *folio)
+{
+	const unsigned long pfn = folio_pfn(folio);
+
+	lockdep_assert_held(&pool->lock);
+	return pfn >= pool->leaving_start && pfn < pool->leaving_end;
+}
+
+/* May a folio that counts go into a list? */
+static bool has_room(const struct numapin_pool *pool, struct folio *folio)
+{
+	return total(pool) <= pool->size && !is_leaving(pool, folio);
 }
 
 /* Frees a folio that is in no list. */
@@ -144,9 +158,12 @@ static void zero(struct folio *folio)
 static bool charge(struct numapin_pool *pool,
 		   struct dmem_cgroup_pool_state **share)
 {
+	*share = NULL;
 	if (!READ_ONCE(pool->size))
 		return false;
-	if (pool->dmem && (current->flags & PF_KTHREAD))
+	if (!pool->dmem)
+		return true;
+	if (current->flags & PF_KTHREAD)
 		return false;
 	return !dmem_cgroup_try_charge(pool->dmem, HPAGE_PMD_SIZE, share, NULL);
 }
@@ -287,7 +304,7 @@ bool numapin_pool_put(struct numapin_node *node, struct folio *folio)
 	if (park(folio)) {
 		uncharge(folio);
 		spin_lock(&pool->lock);
-		back = total(pool) <= pool->size;
+		back = has_room(pool, folio);
 		if (back) {
 			list_add(&folio->lru, &pool->dirty);
 			pool->nr_dirty++;
@@ -311,29 +328,33 @@ static bool zero_one(struct numapin_node *node)
 	struct folio *folio;
 	bool back;
 
-	mutex_lock(&pool->zero_lock);
 	spin_lock(&pool->lock);
 	folio = list_first_entry_or_null(&pool->dirty, struct folio, lru);
 	if (folio)
 		list_del(&folio->lru);
+	pool->zeroing = folio;
 	spin_unlock(&pool->lock);
 	if (!folio)
-		goto out;
+		return false;
 	zero(folio);
 	spin_lock(&pool->lock);
 	/* It counted as dirty all the while; the pool may have become smaller. */
-	back = total(pool) <= pool->size;
+	back = has_room(pool, folio);
 	pool->nr_dirty--;
 	if (back) {
 		list_add(&folio->lru, &pool->zeroed);
 		pool->nr_zeroed++;
+		pool->zeroing = NULL;
 	}
 	spin_unlock(&pool->lock);
-	if (!back)
-		free_pooled(node, folio);
-out:
-	mutex_unlock(&pool->zero_lock);
-	return folio;
+	if (back)
+		return true;
+	free_pooled(node, folio);
+	spin_lock(&pool->lock);
+	pool->zeroing = NULL;
+	spin_unlock(&pool->lock);
+	wake_up(&pool->wait);
+	return true;
 }
 
 static int zero_in_idle_time(void *data)
@@ -363,7 +384,7 @@ static int start_zeroing(struct numapin_node *node)
 	lockdep_assert_held(&node->pool.resize_lock);
 	if (node->pool.thread)
 		return 0;
-	/* Not with its stack on the node, whose memory could not go then. */
+	/* Its stack is on a node with CPUs: no other's memory is held up by it. */
 	thread = kthread_create(zero_in_idle_time, node, "numapin/%d",
 				node->nid);
 	if (IS_ERR(thread))
@@ -396,17 +417,25 @@ static void trim(struct numapin_node *node)
 }
 
 /* Puts a folio that was just allocated into the pool, unless somebody has it. */
-static void add_zeroed(struct numapin_pool *pool, struct folio *folio)
+static void add_zeroed(struct numapin_node *node, struct folio *folio)
 {
+	struct numapin_pool *pool = &node->pool;
+	bool stays;
+
 	if (!park(folio)) {
 		folio_put(folio);
 		return;
 	}
 	mark_pooled(folio, POOLED);
 	spin_lock(&pool->lock);
-	list_add(&folio->lru, &pool->zeroed);
-	pool->nr_zeroed++;
+	stays = !is_leaving(pool, folio);
+	if (stays) {
+		list_add(&folio->lru, &pool->zeroed);
+		pool->nr_zeroed++;
+	}
 	spin_unlock(&pool->lock);
+	if (!stays)
+		free_pooled(node, folio);
 }
 
 /* Allocates @nr folios for the pool: all of them or none. */
@@ -440,21 +469,15 @@ err:
 	return rc;
 }
 
-/* Gives the pool what it lacks of @size: all of that or nothing. */
-static int grow(struct numapin_node *node, unsigned long size)
+/* Allocates @nr more folios for the pool, which has the size for them: all or none. */
+static int add_folios(struct numapin_node *node, unsigned long nr)
 {
-	struct numapin_pool *pool = &node->pool;
 	struct numapin_request req = { .node = node };
 	struct folio **folios;
-	unsigned long i, nr;
+	unsigned long i;
 	int rc;
 
-	spin_lock(&pool->lock);
-	nr = size > total(pool) ? size - total(pool) : 0;
-	spin_unlock(&pool->lock);
-	if (!nr)
-		return 0;
-	rc = numapin_request_check(&req, size << HPAGE_PMD_ORDER);
+	rc = numapin_request_check(&req, node->pool.size << HPAGE_PMD_ORDER);
 	if (rc)
 		return rc;
 	rc = start_zeroing(node);
@@ -465,9 +488,24 @@ static int grow(struct numapin_node *node, unsigned long size)
 		return -ENOMEM;
 	rc = alloc_folios(node, folios, nr);
 	for (i = 0; !rc && i < nr; i++)
-		add_zeroed(pool, folios[i]);
+		add_zeroed(node, folios[i]);
 	kvfree(folios);
 	return rc;
+}
+
+/* Sets how many the pool is to have. Return: how many it lacks. */
+static unsigned long set_size(struct numapin_pool *pool, unsigned long size,
+			      bool filling)
+{
+	unsigned long nr;
+
+	lockdep_assert_held(&pool->resize_lock);
+	spin_lock(&pool->lock);
+	WRITE_ONCE(pool->size, size);
+	pool->filling = filling;
+	nr = size > total(pool) ? size - total(pool) : 0;
+	spin_unlock(&pool->lock);
+	return nr;
 }
 
 /**
@@ -482,54 +520,85 @@ static int grow(struct numapin_node *node, unsigned long size)
  */
 int numapin_pool_resize(struct numapin_node *node, u64 bytes)
 {
+	unsigned long old, nr, size = bytes >> HPAGE_PMD_SHIFT;
 	struct numapin_pool *pool = &node->pool;
-	unsigned long size = bytes >> HPAGE_PMD_SHIFT;
 	int rc;
 
 	if (mutex_lock_interruptible(&pool->resize_lock))
 		return -EINTR;
-	rc = grow(node, size);
-	if (!rc) {
-		spin_lock(&pool->lock);
-		WRITE_ONCE(pool->size, size);
-		spin_unlock(&pool->lock);
-		trim(node);
-	}
+	/*
+	 * While it is filled it keeps what comes back to it, and gives way to
+	 * nobody: or it would to who fills it.
+	 */
+	old = pool->size;
+	nr = set_size(pool, size, true);
+	rc = nr ? add_folios(node, nr) : 0;
+	set_size(pool, rc ? old : size, false);
+	trim(node);
 	mutex_unlock(&pool->resize_lock);
 	return rc;
 }
 
+/* Moves what is leaving from a list of the pool to another. */
+static void move_leaving(struct numapin_pool *pool, struct list_head *folios,
+			 unsigned long *nr, struct list_head *out)
+{
+	struct folio *folio, *next;
+
+	list_for_each_entry_safe(folio, next, folios, lru)
+		if (is_leaving(pool, folio)) {
+			list_move(&folio->lru, out);
+			--*nr;
+		}
+}
+
+static bool is_zeroing_what_leaves(struct numapin_pool *pool)
+{
+	bool yes;
+
+	spin_lock(&pool->lock);
+	yes = pool->zeroing && is_leaving(pool, pool->zeroing);
+	spin_unlock(&pool->lock);
+	return yes;
+}
+
 /**
- * numapin_pool_drain - let go of memory that is to go offline
- * @node: Its node
+ * numapin_pool_leave - let go of memory that is to go offline
+ * @node: Any node
  * @start: Its first page frame
  * @end: The one after its last
  *
- * The pool has so much less, until it is resized.
+ * And of what comes back of it, until numapin_pool_stay(). The pool has so much
+ * less, until it is resized.
  */
-void numapin_pool_drain(struct numapin_node *node, unsigned long start,
+void numapin_pool_leave(struct numapin_node *node, unsigned long start,
 			unsigned long end)
 {
 	struct numapin_pool *pool = &node->pool;
-	struct folio *folio, *next;
 	LIST_HEAD(out);
 
-	/* Nor may one be on its way from list to list. */
-	mutex_lock(&pool->zero_lock);
 	spin_lock(&pool->lock);
-	list_for_each_entry_safe(folio, next, &pool->zeroed, lru)
-		if (folio_pfn(folio) >= start && folio_pfn(folio) < end) {
-			list_move(&folio->lru, &out);
-			pool->nr_zeroed--;
-		}
-	list_for_each_entry_safe(folio, next, &pool->dirty, lru)
-		if (folio_pfn(folio) >= start && folio_pfn(folio) < end) {
-			list_move(&folio->lru, &out);
-			pool->nr_dirty--;
-		}
+	pool->leaving_start = start;
+	pool->leaving_end = end;
+	move_leaving(pool, &pool->zeroed, &pool->nr_zeroed, &out);
+	move_leaving(pool, &pool->dirty, &pool->nr_dirty, &out);
 	spin_unlock(&pool->lock);
-	mutex_unlock(&pool->zero_lock);
 	free_all(node, &out);
+	wait_event(pool->wait, !is_zeroing_what_leaves(pool));
+}
+
+/**
+ * numapin_pool_stay - no memory is to go any more, or it went
+ * @node: Any node
+ */
+void numapin_pool_stay(struct numapin_node *node)
+{
+	struct numapin_pool *pool = &node->pool;
+
+	spin_lock(&pool->lock);
+	pool->leaving_start = 0;
+	pool->leaving_end = 0;
+	spin_unlock(&pool->lock);
 }
 
 /**
@@ -554,7 +623,6 @@ int numapin_pool_init(struct numapin_node *node)
 	INIT_LIST_HEAD(&pool->zeroed);
 	INIT_LIST_HEAD(&pool->dirty);
 	mutex_init(&pool->resize_lock);
-	mutex_init(&pool->zero_lock);
 	init_waitqueue_head(&pool->wait);
 	return 0;
 }
@@ -578,20 +646,27 @@ void numapin_pool_exit(struct numapin_node *node)
 {
 	if (node->pool.thread)
 		kthread_stop(node->pool.thread);
-	numapin_pool_drain(node, 0, ULONG_MAX);
+	numapin_pool_leave(node, 0, ULONG_MAX);
 	dmem_cgroup_unregister_region(node->pool.dmem);
+}
+
+static bool gives_way(const struct numapin_pool *pool)
+{
+	lockdep_assert_held(&pool->lock);
+	return READ_ONCE(pool->reclaim) && !pool->filling;
 }
 
 static unsigned long count_objects(struct shrinker *shrinker,
 				   struct shrink_control *sc)
 {
 	struct numapin_node *node = numapin_node_find(sc->nid);
-	unsigned long nr;
+	unsigned long nr = 0;
 
-	if (!node || !READ_ONCE(node->pool.reclaim))
+	if (!node)
 		return 0;
 	spin_lock(&node->pool.lock);
-	nr = node->pool.nr_zeroed + node->pool.nr_dirty;
+	if (gives_way(&node->pool))
+		nr = node->pool.nr_zeroed + node->pool.nr_dirty;
 	spin_unlock(&node->pool.lock);
 	return nr << HPAGE_PMD_ORDER;
 }
@@ -608,7 +683,7 @@ static unsigned long scan_objects(struct shrinker *shrinker,
 		return SHRINK_STOP;
 	while (freed < sc->nr_to_scan) {
 		spin_lock(&node->pool.lock);
-		folio = pop_any(&node->pool);
+		folio = gives_way(&node->pool) ? pop_any(&node->pool) : NULL;
 		spin_unlock(&node->pool.lock);
 		if (!folio)
 			break;
@@ -631,6 +706,7 @@ int __init numapin_pools_init(void)
 		return -ENOMEM;
 	shrinker->count_objects = count_objects;
 	shrinker->scan_objects = scan_objects;
+	shrinker->batch = HPAGE_PMD_NR;
 	shrinker_register(shrinker);
 	return 0;
 }

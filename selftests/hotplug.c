@@ -464,6 +464,54 @@ TEST_F(node, gets_the_memory_of_its_pool_back)
 	EXPECT_EQ(0, set_number(1, "pool_bytes", 0));
 }
 
+/* A thread that has some of the pool now and then */
+static void *use_pool(void *arg)
+{
+	atomic_bool *stop = arg;
+
+	while (!*stop) {
+		int fd = open_node(1, O_RDWR);
+
+		if (fd >= 0) {
+			alloc_region(fd, HUGE_PAGE, NUMAPIN_ALLOC_HUGE, NULL);
+			usleep(1000);
+			close(fd);
+		}
+		usleep(2000);
+	}
+	return NULL;
+}
+
+/*
+ * The kernel tells of memory that is to go after it has looked whether anything holds
+ * it. What was handed out in between goes when it comes back: till then the kernel
+ * tries again, for ever if need be, but for a signal.
+ */
+TEST_F(node, gets_the_memory_of_a_pool_in_use_back)
+{
+	atomic_bool stop = false;
+	int error, gone = 0;
+	pthread_t user;
+
+	ASSERT_EQ(0, put_to_use(&self->dimm, 1, "online_movable"));
+	ASSERT_EQ(0, pthread_create(&user, NULL, use_pool, &stop));
+	while (gone < 30) {
+		if (!is_online(self->dimm.blocks[0]))
+			ASSERT_EQ(0, put_to_use(&self->dimm, 0, "online_kernel"));
+		ASSERT_EQ(0, set_number(1, "pool_bytes", 64 * MIB));
+		alarm(60);
+		error = set_offline(self->dimm.blocks[0]);
+		alarm(0);
+		gone += !error;
+		ASSERT_TRUE(!error || error == EBUSY) {
+			TH_LOG("errno %d", error);
+		}
+	}
+	stop = true;
+	pthread_join(user, NULL);
+	EXPECT_EQ(0, set_number(1, "pool_bytes", 0));
+}
+
 TEST_F(node, is_good_again_for_an_open_file)
 {
 	check_open_file(_metadata, &self->dimm, "online_kernel", 0);

@@ -371,13 +371,33 @@ TEST_F(pool, gives_way_under_pressure)
 	}
 }
 
-static atomic_bool stop;
+/* But not to who fills it: then there would be less than was asked for. */
+TEST_F(pool, does_not_give_way_to_itself)
+{
+	size_t more;
+
+	if (!may_fill_nodes())
+		SKIP(return, NOT_TO_BE_FILLED);
+	ASSERT_EQ(0, set_number(1, "pool_bytes", 256 * MIB));
+	ASSERT_EQ(0, set_number(1, "pool_reclaim", 1));
+	shrink_caches();
+	more = node_free(1) + 16 * MIB;
+	EXPECT_EQ(ENOMEM, set_number(1, "pool_bytes", 256 * MIB + more));
+	EXPECT_EQ(256 * MIB, counter(1, "pool_bytes"));
+}
+
+/* Threads that have regions of the pool, all the while */
+struct users {
+	pthread_t threads[3];
+	atomic_bool stop;
+};
 
 static void *use_it(void *arg)
 {
+	struct users *users = arg;
 	long bad = 0;
 
-	for (int i = 0; !stop; i++) {
+	for (int i = 0; !users->stop; i++) {
 		int fd = open_node(1, O_RDWR);
 		char *addr;
 
@@ -392,23 +412,57 @@ static void *use_it(void *arg)
 	return (void *)bad;
 }
 
-TEST_F(pool, changes_size_in_use)
+static bool start_users(struct users *users)
 {
-	pthread_t threads[3];
+	bool ok = true;
+
+	users->stop = false;
+	for (int i = 0; i < ARRAY_SIZE(users->threads); i++)
+		ok &= !pthread_create(&users->threads[i], NULL, use_it, users);
+	return ok;
+}
+
+/* How many regions had something in them when they were new */
+static long stop_users(struct users *users)
+{
+	long sum = 0;
 	void *bad;
 
-	for (int i = 0; i < ARRAY_SIZE(threads); i++)
-		ASSERT_EQ(0, pthread_create(&threads[i], NULL, use_it, NULL));
+	users->stop = true;
+	for (int i = 0; i < ARRAY_SIZE(users->threads); i++) {
+		pthread_join(users->threads[i], &bad);
+		sum += (long)bad;
+	}
+	return sum;
+}
+
+TEST_F(pool, changes_size_in_use)
+{
+	struct users users;
+
+	ASSERT_TRUE(start_users(&users));
 	for (unsigned int i = 0; i < 200; i++)
 		EXPECT_EQ(0, set_number(1, "pool_bytes", i * 7 % 20 * HUGE_PAGE));
-	stop = true;
-	for (int i = 0; i < ARRAY_SIZE(threads); i++) {
-		ASSERT_EQ(0, pthread_join(threads[i], &bad));
-		EXPECT_EQ(NULL, bad);
-	}
+	EXPECT_EQ(0, stop_users(&users));
 	EXPECT_EQ(0, set_number(1, "pool_bytes", POOL));
 	EXPECT_TRUE(is_filled(POOL));
 	EXPECT_TRUE(SOON(pool_total(1) == POOL));
+}
+
+/* What comes back while it grows is part of what it then has. */
+TEST_F(pool, has_all_of_it_after_growing_in_use)
+{
+	struct users users;
+
+	for (int i = 0; i < 20; i++) {
+		ASSERT_EQ(0, set_number(1, "pool_bytes", POOL));
+		ASSERT_TRUE(start_users(&users));
+		usleep(20000);
+		EXPECT_EQ(0, set_number(1, "pool_bytes", 0));
+		EXPECT_EQ(0, set_number(1, "pool_bytes", 4 * POOL));
+		EXPECT_EQ(0, stop_users(&users));
+		EXPECT_TRUE(is_filled(4 * POOL));
+	}
 }
 
 /* What the module's parameter says, from loading to unloading, which frees it */
