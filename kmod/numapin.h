@@ -124,7 +124,7 @@ struct numapin_pool {
  *
  * Lock rules: @nid and @policy do not change, and the counters stand each for
  * itself. @lingering_lock is held for moments and nests with nothing. Callers on
- * different nodes share nothing.
+ * different nodes share nothing but the list of offers, while their nodes are full.
  */
 struct numapin_node {
 	int nid;
