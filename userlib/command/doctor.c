@@ -151,7 +151,7 @@ static void check_kernel(struct diagnosis *diagnosis, const struct utsname *syst
 		finding = find(diagnosis, -1, "UNSUPPORTED_KERNEL");
 		say(finding->problem, "kernel %s is built without %s, which the module needs",
 		    system->release, needed[i]);
-		say(finding->remedy, "sudo apt-get install linux-image-amd64");
+		say(finding->remedy, "sudo apt-get install linux-image-$(dpkg --print-architecture)");
 		finding->note = "Debian's kernel, which has it; then boot that";
 	}
 }
