@@ -6,6 +6,7 @@
  */
 #include <err.h>
 #include <getopt.h>
+#include <limits.h>
 #include <linux/memfd.h>
 #include <pthread.h>
 #include <sched.h>
@@ -416,15 +417,21 @@ static void write_results(FILE *to, size_t max, const char *format)
 	"faults,late_faults\n"
 #define CSV "%s,%zu,%.2f,%.2f,%.2f,%.2f,%.2f,%.2f,%.2f,%.2f\n"
 
-static void write_csv(const char *path, size_t max)
+/* To a file NAME.csv or NAME.json */
+static void write_file_of(const char *name, const char *end, const char *head, size_t max,
+			  const char *format)
 {
-	FILE *to = fopen(path, "w");
+	char path[PATH_MAX];
+	FILE *to;
 
+	snprintf(path, sizeof(path), "%s.%s", name, end);
+	to = fopen(path, "w");
 	if (!to)
 		err(1, "%s", path);
-	fputs(CSV_HEAD, to);
-	write_results(to, max, CSV);
-	fclose(to);
+	fputs(head, to);
+	write_results(to, max, format);
+	if (fclose(to))
+		err(1, "%s", path);
 }
 
 /* Callers at once */
@@ -557,7 +564,7 @@ static void usage(FILE *to)
 		"  -n, --node N      of which node (1)\n"
 		"  -m, --max MIB     the largest size (1024)\n"
 		"  -r, --rounds NR   measure so often, from 1 to %d, and tell the medians (7)\n"
-		"  -c, --csv FILE    write the results there too\n"
+		"  -o, --output NAME write the results to NAME.csv and NAME.json, too\n"
 		"  -j, --json        a JSON object for each way and size\n"
 		"  -h, --help        this\n", MAX_ROUNDS);
 }
@@ -568,17 +575,17 @@ int main(int argc, char **argv)
 		{ "node", required_argument, NULL, 'n' },
 		{ "max", required_argument, NULL, 'm' },
 		{ "rounds", required_argument, NULL, 'r' },
-		{ "csv", required_argument, NULL, 'c' },
+		{ "output", required_argument, NULL, 'o' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ },
 	};
-	const char *csv = NULL;
+	const char *output = NULL;
 	size_t max = 1024 * MIB;
 	bool json = false;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "n:m:r:c:jh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "n:m:r:o:jh", options, NULL)) != -1) {
 		switch (option) {
 		case 'n':
 			node = atoi(optarg);
@@ -589,8 +596,8 @@ int main(int argc, char **argv)
 		case 'r':
 			rounds = atoi(optarg);
 			break;
-		case 'c':
-			csv = optarg;
+		case 'o':
+			output = optarg;
 			break;
 		case 'j':
 			json = true;
@@ -617,8 +624,10 @@ int main(int argc, char **argv)
 		}
 	fprintf(stderr, "\n");
 	fill_pool(0);
-	if (csv)
-		write_csv(csv, max);
+	if (output) {
+		write_file_of(output, "csv", CSV_HEAD, max, CSV);
+		write_file_of(output, "json", "", max, JSON);
+	}
 	if (json)
 		write_results(stdout, max, JSON);
 	else

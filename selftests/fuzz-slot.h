@@ -15,8 +15,11 @@
 
 #include "device.h"
 
-/* Two huge pages, and small ones behind them */
-#define MAX_PAGES ((2 * HUGE_PAGE) / PAGE + 16)
+/* Of a huge page */
+#define HUGE_PAGES (HUGE_PAGE / PAGE)
+
+/* Three huge pages, which is enough for helpers to come, and small ones behind them */
+#define MAX_PAGES (3 * HUGE_PAGES + 16)
 
 enum page_state {
 	UNMAPPED,
@@ -78,8 +81,9 @@ static inline bool slot_may_hold(uint64_t word, uint16_t tag, size_t page)
 static inline int slot_node(const struct slot *slot, size_t page)
 {
 	const unsigned int turn = slot->weights[0] + slot->weights[1];
+	const size_t unit = slot->flags & NUMAPIN_ALLOC_HUGE ? page / HUGE_PAGES : page;
 
-	return turn && page % turn >= slot->weights[0] ? !slot->node : slot->node;
+	return turn && unit % turn >= slot->weights[0] ? !slot->node : slot->node;
 }
 
 static inline char *slot_addr(const struct slot *slot, size_t page)

@@ -303,17 +303,25 @@ static int alloc_of_both(const struct slot *slot, const unsigned int *weights, s
 	return error;
 }
 
-static bool op_alloc(struct slot *slot)
+static uint32_t any_kind(void)
 {
 	static const uint32_t kinds[] = {
 		0, NUMAPIN_ALLOC_NO_HUGE, NUMAPIN_ALLOC_PRIVATE,
 		NUMAPIN_ALLOC_PRIVATE | NUMAPIN_ALLOC_NO_HUGE,
 		NUMAPIN_ALLOC_PRIVATE | NUMAPIN_ALLOC_RESERVE,
 	};
-	const uint32_t flags = kinds[below(ARRAY_SIZE(kinds))];
-	const size_t pages = any_length(), bytes = pages * PAGE - below(PAGE);
+	const uint32_t kind = kinds[below(ARRAY_SIZE(kinds))];
+
+	return one_in(8) && !(kind & NUMAPIN_ALLOC_NO_HUGE) ? kind | NUMAPIN_ALLOC_HUGE : kind;
+}
+
+static bool op_alloc(struct slot *slot)
+{
+	const uint32_t flags = any_kind(), huge = flags & NUMAPIN_ALLOC_HUGE;
+	const size_t pages = huge ? HUGE_PAGES * (1 + below(3)) : any_length();
+	const size_t bytes = pages * PAGE - (huge ? 0 : below(PAGE));
 	const unsigned int weights[] = { 1 + below(5), 1 + below(5) };
-	const bool striped = (flags & NUMAPIN_ALLOC_NO_HUGE) && one_in(2);
+	const bool striped = (huge || flags & NUMAPIN_ALLOC_NO_HUGE) && one_in(2);
 	struct numapin_alloc reply;
 	int error;
 

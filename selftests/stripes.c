@@ -297,16 +297,22 @@ TEST_F(request, beyond_what_a_node_has)
 /* The first node gives its part, and has it back. */
 TEST_F(request, of_a_node_that_is_full)
 {
-	const size_t bytes = (size_t)(node_free(1) + 64 * MIB) & -HUGE_PAGE;
+	const int other = open_node(1, O_RDWR);
 	struct numapin_alloc reply;
+	size_t bytes;
 
+	/* So that it is less than the node has, free or not */
+	ASSERT_EQ(0, alloc_region(other, 128 * MIB, 0, NULL));
+	bytes = (size_t)(node_free(1) + 64 * MIB) & -HUGE_PAGE;
 	self->stripes.stripe[1].weight = bytes / HUGE_PAGE - 1;
 	EXPECT_EQ(ENOMEM, alloc_striped(&self->stripes, bytes, NUMAPIN_ALLOC_HUGE, &reply));
 	EXPECT_EQ(NUMAPIN_CAUSE_NO_HUGE_PAGE, reply.out_cause);
 	EXPECT_EQ(1, reply.out_node);
-	EXPECT_TRUE(is_unused(0) && is_unused(1));
+	EXPECT_TRUE(is_unused(0));
+	EXPECT_EQ(128 * MIB, counter(1, "bytes"));
 	self->stripes.stripe[1].weight = 1;
 	EXPECT_EQ(0, alloc_striped(&self->stripes, BYTES, NUMAPIN_ALLOC_HUGE, NULL));
+	close(other);
 }
 
 TEST_F(request, beyond_memlock)
