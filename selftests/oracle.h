@@ -274,7 +274,7 @@ static inline bool is_sanitizing(void)
 {
 	struct utsname uts;
 
-	return !uname(&uts) && strstr(uts.release, "-debug");
+	return !uname(&uts) && (strstr(uts.release, "-debug") || strstr(uts.release, "-kcsan"));
 }
 
 /*
