@@ -269,7 +269,7 @@ static inline void node_list(const char *name, char *list, size_t size)
 	first_line(path, list, size);
 }
 
-/* Whether the kernel is ours with KASAN, of selftests/configs/debug */
+/* Whether the kernel is one of ours that look for mistakes: selftests/configs/{debug,kcsan} */
 static inline bool is_sanitizing(void)
 {
 	struct utsname uts;
