@@ -38,11 +38,11 @@ static const struct way {
 	const char *name;
 	void *(*get)(const struct way *way, size_t bytes);
 	void (*put)(void *addr, size_t bytes);
+	/* no way at all, but memory that is there is written, which takes so long */
+	double (*write)(void **addrs, size_t nr, size_t bytes);
 	size_t least;		/* bytes below which there is no such way */
 	unsigned int flags;	/* of numapin_alloc(); or an advice */
 	bool touch;		/* it is usable when it was touched */
-	/* no way at all, but memory that is there is written, which takes so long */
-	double (*write)(void **addrs, size_t nr, size_t bytes);
 	bool pooled;		/* the node's pool has as much */
 } ways[];
 

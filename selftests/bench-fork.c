@@ -3,7 +3,6 @@
  * What fork() costs a process with much memory, and then the first write to it:
  * private regions beside the anonymous memory that malloc() gives.
  */
-#include <getopt.h>
 #include <linux/numapin.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,53 +155,24 @@ static void usage(FILE *to)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "size", required_argument, NULL, 's' },
-		{ "rounds", required_argument, NULL, 'r' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ },
-	};
-	int option, rounds = 11;
-	size_t mib = 64;
-	bool json = false;
+	struct bench_options is = { .mib = 64, .rounds = 11 };
+	const int end = bench_options(argc, argv, usage, &is);
 
-	while ((option = getopt_long(argc, argv, "s:r:jh", options, NULL)) != -1) {
-		switch (option) {
-		case 's':
-			mib = strtoul(optarg, NULL, 0) & ~1ul;
-			break;
-		case 'r':
-			rounds = atoi(optarg);
-			break;
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			usage(stdout);
-			return 0;
-		default:
-			usage(stderr);
-			return 2;
-		}
-	}
-	if (!mib || rounds < 1 || rounds > MAX_ROUNDS) {
-		usage(stderr);
-		return 2;
-	}
-	for (int round = 0; round < rounds; round++) {
-		fprintf(stderr, "\rround %d of %d", round + 1, rounds);
+	if (end >= 0)
+		return end;
+	for (int round = 0; round < is.rounds; round++) {
+		fprintf(stderr, "\rround %d of %d", round + 1, is.rounds);
 		for (int k = 0; k < NR_KINDS; k++) {
-			if (!measure(k, mib * MIB, round)) {
+			if (!measure(k, is.mib * MIB, round)) {
 				fprintf(stderr, "\nbench-fork: no %s\n", kinds[k].name);
 				return 1;
 			}
 		}
 	}
 	fprintf(stderr, "\n");
-	if (json)
-		print_json(mib, rounds);
+	if (is.json)
+		print_json(is.mib, is.rounds);
 	else
-		print_people(mib, rounds);
+		print_people(is.mib, is.rounds);
 	return 0;
 }
