@@ -129,8 +129,8 @@ static bool measure(int k, size_t bytes, int round)
 
 static void print_people(size_t mib, int rounds)
 {
-	printf("While %zu MiB of node 1 are freed: how long another thread waits for a page\n", mib);
-	printf("(the longest; medians of %d rounds, in microseconds)\n", rounds);
+	printf("While %zu MiB of node 1 are freed: how long another thread waits\n", mib);
+	printf("for a page (the longest; medians of %d rounds, in microseconds)\n", rounds);
 	for (int k = 0; k < NR_KINDS; k++)
 		printf("  %-30s freed in %8.0f, another waits %8.0f\n", kinds[k].name,
 		       spread_of(times[k], rounds).median, spread_of(waits[k], rounds).median);
