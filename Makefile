@@ -4,7 +4,8 @@
 # there is to make.
 
 KERNEL	?= 6.12
-KERNELS	?= 6.1 6.12
+# Of another architecture those that the tests run on there
+KERNELS	?= $(if $(foreign),6.12,6.1 6.12)
 PREFIX	?= /usr/local
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR	?= $(PREFIX)/share/man
@@ -31,6 +32,7 @@ tools	 = CC=$(triplet)gcc CXX=$(triplet)g++ LD=$(triplet)ld AR=$(triplet)ar \
 	   KSFT=$(shell $(fetch) source 6.12)/tools/testing/selftests
 # Another architecture's programs are not for this machine's folders.
 elsewhere = $(if $(DESTDIR),,$(error ARCH=$(ARCH): install takes DESTDIR))
+at_home	 = $(error ARCH=$(ARCH): packages are built on a machine of that architecture)
 endif
 release	 = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 		$(KDIR)/include/generated/utsrelease.h)
@@ -171,10 +173,12 @@ install:
 
 # Debian's and rpm's, in build/packages
 deb:
+	$(at_home)
 	@scripts/deps deb
 	scripts/package $@
 
 rpm:
+	$(at_home)
 	@scripts/deps build deb packages
 	scripts/package $@
 
