@@ -151,7 +151,8 @@ static void check_kernel(struct diagnosis *diagnosis, const struct utsname *syst
 		finding = find(diagnosis, -1, "UNSUPPORTED_KERNEL");
 		say(finding->problem, "kernel %s is built without %s, which the module needs",
 		    system->release, needed[i]);
-		say(finding->remedy, "sudo apt-get install linux-image-$(dpkg --print-architecture)");
+		say(finding->remedy,
+		    "sudo apt-get install linux-image-$(dpkg --print-architecture)");
 		finding->note = "Debian's kernel, which has it; then boot that";
 	}
 }
@@ -299,8 +300,8 @@ static void check_signature(struct diagnosis *diagnosis)
 {
 	const char *enforcer = signature_enforcer();
 	const char *program = unpacker(module_file);
-	int length = strlen(module_file);
 	struct finding *finding;
+	const char *end;
 
 	if (!enforcer || !*module_file || !is_unsigned(module_file))
 		return;
@@ -313,9 +314,9 @@ static void check_signature(struct diagnosis *diagnosis)
 		return;
 	}
 	/* Behind what is packed a signature would spoil it. */
-	length -= strlen(strrchr(module_file, '.'));
+	end = strrchr(module_file, '.');
 	say(finding->remedy, "sudo %s -d %s && " SIGN " %.*s && sudo depmod", program,
-	    module_file, length, module_file);
+	    module_file, (int)(end - module_file), module_file);
 }
 
 static void check_unloaded(struct diagnosis *diagnosis)
