@@ -73,7 +73,8 @@ struct user_struct;
  * @resize_lock: Held while @size is set and folios are allocated for it
  *
  * Lock rules: @lock is held for moments, but for numapin_pool_leave(), and inside
- * @resize_lock. No lock is held while a folio is zeroed.
+ * @resize_lock. It is not held while a folio is zeroed; @resize_lock is, by who fills
+ * the pool.
  */
 struct numapin_pool {
 	spinlock_t lock;		/* guards the lists and numbers */
