@@ -233,7 +233,7 @@ static void numapin_private_close(struct vm_area_struct *vma)
 	struct numapin_view *view = vma->vm_private_data;
 
 	if (view)
-		numapin_view_put(view);
+		numapin_view_put(view, vma->vm_file);
 }
 
 /* Whether a VMA shows a region. */

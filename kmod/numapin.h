@@ -178,13 +178,15 @@ enum numapin_region_state {
  * its struct numapin_share counts them, and it is writable in page tables only
  * where it is in one.
  *
- * Lifetime: the first view is part of its region; others are made by fork() and
- * end with their last VMA. Who has a VMA of the view has the view.
+ * Lifetime: the first view is part of its region; others are made by fork(). They
+ * let go of their folios with their last VMA, or with the file where that has
+ * nobody else. Who has a VMA of the view has the view.
  *
  * Lock rules: @nr_vmas rises under the mmap lock of @mm, held for writing, and
  * @protected and @failed change under it. Entries are replaced under the lock
  * of the folio that was there, and @lock; they are read under either, or where
- * nobody else can have a VMA of the view. @written is set by faults, and
+ * nobody else can have a VMA of the view. Before the first fork(), which sets
+ * @protected, no folio is in another view. @written is set by faults, and
  * cleared at fork(), when none is under way: all hold the mmap lock, where the
  * kernel has locks of VMAs too, as long as there is no ->map_pages
  * (vmf_can_call_fault()).
@@ -260,7 +262,7 @@ struct numapin_lane {
  * @first: Its pages as they were made, as everybody sees them; if it is private,
  *         as the first address space does that maps it
  * @views_lock: Guards @views
- * @views: If it is private: its views that are mapped
+ * @views: If it is private: its views that are mapped, or are left to its end
  *
  * Lifetime: from open to release of the file, which every mapping has a
  * reference to.
@@ -459,8 +461,8 @@ bool numapin_view_claim(struct numapin_view *view, struct mm_struct *mm);
 void numapin_view_unclaim(struct numapin_view *view);
 struct numapin_view *numapin_view_fork(struct numapin_view *parent,
 				       struct vm_area_struct *vma);
-void numapin_view_put(struct numapin_view *view);
-void numapin_view_end(struct numapin_view *view);
+void numapin_view_put(struct numapin_view *view, struct file *file);
+void numapin_views_end(struct numapin_region *region);
 void numapin_view_free_tables(struct numapin_view *view);
 
 /* mapping.c */

@@ -369,7 +369,7 @@ void numapin_region_abandon(struct numapin_region *region)
 	count(region, -1);
 	i_size_write(region->inode, 0);
 	if (numapin_region_private(region)) {
-		numapin_view_end(&region->first);
+		numapin_views_end(region);
 		region->nr_huge = 0;
 		region->nr_small = 0;
 	} else {

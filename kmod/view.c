@@ -5,6 +5,7 @@
  * copy of it in his own.
  */
 #include <linux/err.h>
+#include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -18,6 +19,23 @@
 #include "compat.h"
 #include "numapin.h"
 #include "trace.h"
+
+/* How many pages are freed at a time: one by one they take longer. */
+#define FREE_BATCH	32
+
+/**
+ * struct batch - pages that are to be freed, and let off the limits, together
+ * @node: Their node
+ * @user: The user that they count against, with one reference; or NULL
+ * @nr: How many there are
+ * @pages: They, each a folio of its own
+ */
+struct batch {
+	struct numapin_node *node;
+	struct user_struct *user;
+	unsigned int nr;
+	struct page *pages[FREE_BATCH];
+};
 
 static_assert(sizeof(struct numapin_share) <= sizeof(struct list_head));
 
@@ -48,7 +66,7 @@ struct folio *numapin_view_folio(const struct numapin_view *view,
 	return page ? page_folio(page) : NULL;
 }
 
-/* Puts a folio, or NULL, where one of its size belongs. */
+/* Puts a folio where one of its size belongs. */
 static void set_folio(struct numapin_view *view, pgoff_t index,
 		      struct folio *folio)
 {
@@ -58,7 +76,7 @@ static void set_folio(struct numapin_view *view, pgoff_t index,
 	if (index < first_small)
 		view->huge[index >> HPAGE_PMD_ORDER] = folio;
 	else
-		view->small[index - first_small] = folio ? &folio->page : NULL;
+		view->small[index - first_small] = &folio->page;
 	spin_unlock(&view->lock);
 }
 
@@ -79,8 +97,31 @@ static void begin_share(struct folio *folio, struct user_struct *user)
 	folio->private = user;
 }
 
-/* Frees a folio that no view has, and lets it off the limits. */
-static void free_folio(struct folio *folio)
+/* Frees what is in a batch, and lets it off the limits. */
+static void flush(struct batch *batch)
+{
+	if (!batch->nr)
+		return;
+	release_pages(batch->pages, batch->nr);
+	numapin_uncharge(batch->node, batch->user, batch->nr);
+	batch->nr = 0;
+}
+
+static void add_to_batch(struct batch *batch, struct page *page,
+			 struct numapin_node *node, struct user_struct *user)
+{
+	if (batch->nr == FREE_BATCH || batch->node != node ||
+	    batch->user != user)
+		flush(batch);
+	if (batch->nr)
+		free_uid(user);
+	batch->node = node;
+	batch->user = user;
+	batch->pages[batch->nr++] = page;
+}
+
+/* Frees a folio that no view has, and lets it off the limits: in flush(), maybe. */
+static void free_in_batch(struct batch *batch, struct folio *folio)
 {
 	struct numapin_node *node = numapin_node_of(folio);
 	struct user_struct *user = folio->private;
@@ -95,9 +136,21 @@ static void free_folio(struct folio *folio)
 		free_uid(user);
 		return;
 	}
+	if (fate == NUMAPIN_FOLIO_FREE && !folio_test_large(folio)) {
+		add_to_batch(batch, &folio->page, node, user);
+		return;
+	}
 	if (fate == NUMAPIN_FOLIO_FREE)
 		numapin_folio_free(node, folio);
 	numapin_uncharge(node, user, nr);
+}
+
+static void free_folio(struct folio *folio)
+{
+	struct batch batch = { };
+
+	free_in_batch(&batch, folio);
+	flush(&batch);
 }
 
 /*
@@ -338,8 +391,11 @@ static bool ended(const struct numapin_view *view)
 	return !view->huge && !view->small;
 }
 
-/* A view lets go of a folio, and of what was set aside for copying it. */
-static void let_go(struct folio *folio)
+/*
+ * A view lets go of a folio that others may have, and of what was set aside for
+ * copying it.
+ */
+static void let_go(struct folio *folio, struct batch *batch)
 {
 	struct folio *spare;
 	bool last;
@@ -349,26 +405,29 @@ static void let_go(struct folio *folio)
 	spare = take_spare(folio);
 	folio_unlock(folio);
 	if (spare)
-		free_folio(spare);
+		free_in_batch(batch, spare);
 	if (last)
-		free_folio(folio);
+		free_in_batch(batch, folio);
 }
 
 static void let_go_of_all(struct numapin_view *view)
 {
 	struct numapin_region *region = view->region;
+	struct batch batch = { };
 	struct folio *folio;
 	pgoff_t index;
 
 	for (index = 0; index < region->nr_pages;
 	     index += folio_pages_at(region, index)) {
 		folio = numapin_view_folio(view, index);
-		if (!folio)
-			continue;
-		set_folio(view, index, NULL);
-		let_go(folio);
+		/* Before its first fork() nobody else has any of them. */
+		if (folio && !view->protected)
+			free_in_batch(&batch, folio);
+		else if (folio)
+			let_go(folio, &batch);
 		cond_resched();
 	}
+	flush(&batch);
 }
 
 /**
@@ -383,17 +442,21 @@ void numapin_view_free_tables(struct numapin_view *view)
 	view->small = NULL;
 }
 
-/**
- * numapin_view_end - let go of what a private region's view has, if anything
- * @view: The view, which no VMA shows
- */
-void numapin_view_end(struct numapin_view *view)
+/* Lets go of what a view has, if anything. */
+static void empty_view(struct numapin_view *view)
 {
-	/* The first view's may have ended before its region does. */
 	if (ended(view))
 		return;
 	let_go_of_all(view);
 	numapin_view_free_tables(view);
+}
+
+/* Of one that no VMA shows, and that is in no list. */
+static void end_view(struct numapin_view *view)
+{
+	empty_view(view);
+	if (view != &view->region->first)
+		kfree(view);
 }
 
 /**
@@ -462,7 +525,7 @@ err_huge:
 /* A view without anything is one, lest another VMA of it fare better. */
 static void fail_view(struct numapin_view *view)
 {
-	numapin_view_end(view);
+	empty_view(view);
 	view->failed = true;
 	atomic_long_inc(&view->region->node->failed_views);
 }
@@ -632,17 +695,36 @@ struct numapin_view *numapin_view_fork(struct numapin_view *parent,
 /**
  * numapin_view_put - a VMA does not show a view any more
  * @view: The view, which ends with its last one
+ * @file: The region's file, to which the VMA has a reference still
+ *
+ * The mmap lock is held here, and the address space's other threads would wait
+ * for it as long as the pages take to free. So where nobody else has the file,
+ * which is where it is released at once, they are left to that.
  */
-void numapin_view_put(struct numapin_view *view)
+void numapin_view_put(struct numapin_view *view, struct file *file)
 {
 	struct numapin_region *region = view->region;
 
-	if (!refcount_dec_and_test(&view->nr_vmas))
+	if (!refcount_dec_and_test(&view->nr_vmas) || file_count(file) == 1)
 		return;
 	mutex_lock(&region->views_lock);
 	list_del(&view->list);
 	mutex_unlock(&region->views_lock);
-	numapin_view_end(view);
-	if (view != &region->first)
-		kfree(view);
+	end_view(view);
+}
+
+/**
+ * numapin_views_end - let go of what a private region still has
+ * @region: The region, which has no VMA
+ */
+void numapin_views_end(struct numapin_region *region)
+{
+	struct numapin_view *view, *next;
+
+	list_for_each_entry_safe(view, next, &region->views, list) {
+		list_del(&view->list);
+		end_view(view);
+	}
+	/* It may never have been mapped. */
+	empty_view(&region->first);
 }

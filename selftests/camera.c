@@ -4,7 +4,6 @@
  * without hardware, puts its pictures there. For kernels that have it, as Debian's.
  */
 #include <linux/dma-buf.h>
-#include <sys/mount.h>
 
 #include "harness.h"
 
@@ -17,6 +16,7 @@
 #include "ordinary.h"
 #include "pattern.h"
 #include "stripes.h"
+#include "tracing.h"
 
 #define WIDTH ((size_t)640)
 #define HEIGHT ((size_t)360)
@@ -186,8 +186,7 @@ TEST_F(camera, has_a_region_by_itself)
 	self->frames = frames_of(self->addr, 2 * ROOM);
 }
 
-#define TRACING "/sys/kernel/tracing"
-#define PROBE TRACING "/events/kprobes/numapin_list"
+#define PROBE "kprobes/numapin_list"
 
 /* How many pieces of a list are looked at */
 #define PIECES 16
@@ -202,16 +201,13 @@ static bool trace_lists(void)
 		at += snprintf(probe + at, sizeof(probe) - at,
 			       " a%d=+%d(+0($retval)):u64 l%d=+%d(+0($retval)):u32",
 			       i, 32 * i + 16, i, 32 * i + 24);
-	if (access(TRACING "/kprobe_events", F_OK) &&
-	    mount("tracefs", TRACING, "tracefs", 0, NULL))
-		return false;
-	return write_file(TRACING "/trace", "\n") && write_file(TRACING "/kprobe_events", probe) &&
-	       write_file(PROBE "/enable", "1");
+	return trace_begin() && write_file(TRACING "/kprobe_events", probe) &&
+	       trace_event(PROBE, true);
 }
 
 static bool stop_tracing(void)
 {
-	return write_file(PROBE "/enable", "0") &&
+	return trace_event(PROBE, false) &&
 	       write_file(TRACING "/kprobe_events", "-:numapin_list");
 }
 

@@ -4,7 +4,6 @@
  * at his cgroup's cost, and no longer than he lives.
  */
 #include <sched.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 
 #include "harness.h"
@@ -12,10 +11,10 @@
 #include "cgroup.h"
 #include "device.h"
 #include "oracle.h"
+#include "tracing.h"
 
 #define LARGE (256 * MIB)
 
-#define TRACING "/sys/kernel/tracing"
 /* The kernel's own word of who is asked to help */
 #define ASKED "workqueue/workqueue_queue_work"
 #define MAX_HELPERS "/sys/module/numapin/parameters/max_helpers"
@@ -33,18 +32,15 @@ FIXTURE_VARIANT_ADD(region, small) { .flags = NUMAPIN_ALLOC_NO_HUGE };
 
 FIXTURE_SETUP(region)
 {
-	if (access(TRACING "/trace", F_OK))
-		ASSERT_EQ(0, mount("tracefs", TRACING, "tracefs", 0, NULL));
-	/* To open it so is to empty it. */
-	ASSERT_EQ(0, close(open(TRACING "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC)));
-	ASSERT_TRUE(write_file(TRACING "/events/" ASKED "/enable", "1"));
+	ASSERT_TRUE(trace_begin());
+	ASSERT_TRUE(trace_event(ASKED, true));
 	self->fd = open_node(1, O_RDWR);
 	ASSERT_LE(0, self->fd);
 }
 
 FIXTURE_TEARDOWN(region)
 {
-	EXPECT_TRUE(write_file(TRACING "/events/" ASKED "/enable", "0"));
+	EXPECT_TRUE(trace_event(ASKED, false));
 	EXPECT_TRUE(write_file(MAX_HELPERS, "8"));
 	close(self->fd);
 	EXPECT_TRUE(nothing_left());

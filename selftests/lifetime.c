@@ -13,6 +13,7 @@
 #include "device.h"
 #include "module.h"
 #include "oracle.h"
+#include "tracing.h"
 
 /* Both kinds of VMA: 2 MiB pages with small ones behind them, and small ones. */
 #define MIXED (HUGE_PAGE * 2 + PAGE * 8)
@@ -318,6 +319,82 @@ static void one_round(size_t bytes)
  * The memory cgroup is charged for each page, and was let off each: what it
  * still has been charged for is less than a page a round.
  */
+#define FREED "kmem/mm_page_free"
+#define LOCK "mmap_lock"
+
+FIXTURE(freeing) {
+	int fd;
+	char *addr;
+	/* Huge pages of which the trace says that they were freed */
+	int locked, unlocked;
+};
+
+FIXTURE_VARIANT(freeing) {
+	uint32_t flags;
+	bool closed;
+	bool locked;
+};
+
+FIXTURE_VARIANT_ADD(freeing, of_shared) { .closed = true };
+FIXTURE_VARIANT_ADD(freeing, of_private) { .flags = NUMAPIN_ALLOC_PRIVATE, .closed = true };
+/* While there is a descriptor too, the last mapping's end is not the file's. */
+FIXTURE_VARIANT_ADD(freeing, of_private_by_its_mapping) {
+	.flags = NUMAPIN_ALLOC_PRIVATE,
+	.locked = true,
+};
+
+FIXTURE_SETUP(freeing)
+{
+	self->fd = open_node(1, O_RDWR);
+	ASSERT_EQ(0, alloc_region(self->fd, MIXED, variant->flags, NULL));
+	self->addr = map_shared(self->fd, MIXED, MAP_POPULATE);
+	ASSERT_NE(MAP_FAILED, self->addr);
+	if (variant->closed)
+		close(self->fd);
+	ASSERT_TRUE(trace_begin());
+	ASSERT_TRUE(trace_event(FREED, true));
+	ASSERT_TRUE(trace_event(LOCK, true));
+}
+
+FIXTURE_TEARDOWN(freeing)
+{
+	EXPECT_TRUE(trace_event(LOCK, false));
+	EXPECT_TRUE(trace_event(FREED, false));
+	if (!variant->closed)
+		close(self->fd);
+	EXPECT_TRUE(nothing_left());
+}
+
+/* Counts the huge pages that this process freed under the mmap lock, and the others. */
+static bool count_freed(int *locked, int *unlocked)
+{
+	FILE *trace = fopen(TRACING "/trace", "r");
+	char line[512], pid[32];
+	bool lock = false;
+
+	snprintf(pid, sizeof(pid), "-%d ", getpid());
+	while (trace && fgets(line, sizeof(line), trace)) {
+		if (!strstr(line, pid))
+			continue;
+		if (strstr(line, " mmap_lock_acquire_returned:"))
+			lock = true;
+		else if (strstr(line, " mmap_lock_released:"))
+			lock = false;
+		else if (strstr(line, " mm_page_free:") && strstr(line, " order=9"))
+			(*(lock ? locked : unlocked))++;
+	}
+	return trace && !fclose(trace);
+}
+
+/* Else the process's other threads would wait as long as it takes. */
+TEST_F(freeing, holds_no_lock)
+{
+	ASSERT_EQ(0, munmap(self->addr, MIXED));
+	ASSERT_TRUE(count_freed(&self->locked, &self->unlocked));
+	EXPECT_EQ(variant->locked ? 2 : 0, self->locked);
+	EXPECT_EQ(variant->locked ? 0 : 2, self->unlocked);
+}
+
 TEST(rounds_leave_no_charge)
 {
 	const long rounds = 300;

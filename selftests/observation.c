@@ -3,13 +3,13 @@
  * What can be watched from outside: a region in fdinfo, a node's counters in
  * sysfs, and tracepoints.
  */
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "harness.h"
 
 #include "device.h"
 #include "oracle.h"
+#include "tracing.h"
 #include "worker.h"
 
 #define LENGTH (2 * HUGE_PAGE + 3 * PAGE)
@@ -119,9 +119,6 @@ TEST_F(region, failures_are_counted_by_cause)
 	EXPECT_EQ(elsewhere, counter(0, "failures/too_large"));
 }
 
-#define TRACING "/sys/kernel/tracing"
-#define EVENTS TRACING "/events/numapin"
-
 /* Whether the trace has a line of this process with both texts, in order. */
 static bool traced(const char *event, const char *words)
 {
@@ -147,10 +144,8 @@ FIXTURE(trace) {
 
 FIXTURE_SETUP(trace)
 {
-	if (access(EVENTS, F_OK))
-		ASSERT_EQ(0, mount("tracefs", TRACING, "tracefs", 0, NULL));
-	ASSERT_TRUE(write_file(TRACING "/trace", "\n"));
-	ASSERT_TRUE(write_file(EVENTS "/enable", "1"));
+	ASSERT_TRUE(trace_begin());
+	ASSERT_TRUE(trace_event("numapin", true));
 	self->fd = open_node(1, O_RDWR);
 	ASSERT_LE(0, self->fd);
 }
@@ -158,7 +153,7 @@ FIXTURE_SETUP(trace)
 FIXTURE_TEARDOWN(trace)
 {
 	close(self->fd);
-	EXPECT_TRUE(write_file(EVENTS "/enable", "0"));
+	EXPECT_TRUE(trace_event("numapin", false));
 	EXPECT_TRUE(nothing_left());
 }
 
