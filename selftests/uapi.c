@@ -15,9 +15,11 @@
 #include "harness.h"
 
 #include "device.h"
+#include "dmabuf.h"
 #include "oracle.h"
 #include "pressure.h"
 #include "sandbox.h"
+#include "stripes.h"
 
 /* Where no program of either kind has memory */
 #define KERNEL_ADDRESS 0xffff888000000000
@@ -423,6 +425,47 @@ TEST_F(device, policy_is_told_and_kept)
 	ASSERT_EQ(0, syscall(SYS_get_mempolicy, &mode, NULL, 0, addr, MPOL_F_NODE | MPOL_F_ADDR));
 	EXPECT_EQ(1, mode);
 	munmap(addr, 4 * PAGE);
+}
+
+TEST_F(device, stripes)
+{
+	const unsigned int weights[] = { 1, 2 };
+	const int nodes[] = { 1, 0 };
+	struct numapin_alloc reply;
+	struct stripes stripes;
+	char *addr;
+
+	ASSERT_TRUE(open_stripes(&stripes, nodes, weights, 2));
+	ASSERT_EQ(0, alloc_striped(&stripes, 8 * PAGE, NUMAPIN_ALLOC_NO_HUGE, &reply));
+	EXPECT_EQ(8 * PAGE, reply.out_length);
+	addr = map_shared(stripes.stripe[0].fd, 8 * PAGE, 0);
+	ASSERT_NE(MAP_FAILED, addr);
+	EXPECT_EQ(0, pages_off_stripe(&stripes, addr, 8 * PAGE, PAGE));
+	munmap(addr, 8 * PAGE);
+	close_stripes(&stripes);
+}
+
+TEST_F(device, export)
+{
+	char *addr, *part;
+	int fd;
+
+	addr = map_shared(self->fd, 4 * PAGE, 0);
+	ASSERT_NE(MAP_FAILED, addr);
+	addr[PAGE] = 1;
+	addr[2 * PAGE] = 2;
+	fd = export_region(self->fd, PAGE, 2 * PAGE);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(2 * PAGE, lseek(fd, 0, SEEK_END));
+	part = map_shared(fd, 2 * PAGE, 0);
+	ASSERT_NE(MAP_FAILED, part);
+	EXPECT_EQ(1, part[0]);
+	EXPECT_EQ(2, part[PAGE]);
+	part[0] = 3;
+	EXPECT_EQ(3, addr[PAGE]);
+	munmap(part, 2 * PAGE);
+	munmap(addr, 4 * PAGE);
+	close(fd);
 }
 
 /* As if the device had been opened again: whatever the one file holds is not the other's. */
