@@ -5,6 +5,7 @@
  *
  *   machines -v NAME -f NAME
  */
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -15,6 +16,7 @@
 #include "oracle.h"
 #include "stripes.h"
 #include "pressure.h"
+#include "tracing.h"
 
 /* Of x86's kernels: /sys/class/numapin has no greater minor number. */
 #define MAX_NODES 1024
@@ -368,6 +370,61 @@ TEST_F(distances, do_not_matter)
 		close(some);
 		close(all);
 	}
+}
+
+#define ASKED "workqueue/workqueue_queue_work"
+#define MAX_HELPERS "/sys/module/numapin/parameters/max_helpers"
+
+/*
+ * Runs on a CPU, may run on each, and allocates of a node what one helper helps with: the
+ * CPU that was asked for it; -1 where that was not from the CPU, or nobody.
+ */
+static int helper_asked(int cpu, int node)
+{
+	int fd = open_node(node, O_RDWR), from, asked, found = -1;
+	char line[512];
+	cpu_set_t cpus;
+	FILE *trace;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus) || !trace_begin() ||
+	    !trace_event(ASKED, true))
+		return -1;
+	memset(&cpus, 0xff, sizeof(cpus));
+	if (!sched_setaffinity(0, sizeof(cpus), &cpus))
+		alloc_region(fd, 8 * MIB, 0, NULL);
+	trace_event(ASKED, false);
+	trace = fopen(TRACING "/trace", "r");
+	while (trace && fgets(line, sizeof(line), trace)) {
+		const char *at = strstr(line, "workqueue=numapin req_cpu=");
+
+		if (at && sscanf(at, "workqueue=numapin req_cpu=%d", &asked) == 1 &&
+		    sscanf(line, " %*s [%d]", &from) == 1 && from == cpu)
+			found = asked;
+	}
+	if (trace)
+		fclose(trace);
+	close(fd);
+	return found;
+}
+
+/* CPUs 0 and 1 are of node 0, and 2 is of node 1: where a node has one it helps. */
+TEST_F(distances, tell_who_helps)
+{
+	/* Of each node: who helps CPU 0 */
+	static const int nearest[] = { 1, 2, 1, 2 };
+	int asked;
+
+	ASSERT_TRUE(write_file(MAX_HELPERS, "1"));
+	for (int node = 0; node < 4; node++) {
+		EXPECT_TRUE(SOON((asked = helper_asked(0, node)) >= 0));
+		EXPECT_EQ(nearest[node], asked);
+	}
+	/* The nearest to node 3 that has one is its own; then comes node 0. */
+	EXPECT_TRUE(SOON((asked = helper_asked(2, 3)) >= 0));
+	EXPECT_EQ(0, asked);
+	EXPECT_TRUE(write_file(MAX_HELPERS, "8"));
 }
 
 /* Node 1, whose memory was added to the machine and is all ZONE_MOVABLE */
