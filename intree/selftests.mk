@@ -15,4 +15,4 @@ LOCAL_HDRS += $(wildcard *.h)
 
 include ../lib.mk
 
-$(OUTPUT)/access $(OUTPUT)/private: LDLIBS += -lxdp
+$(OUTPUT)/access $(OUTPUT)/pool $(OUTPUT)/private: LDLIBS += -lxdp

@@ -14,6 +14,7 @@
 #include "cgroup.h"
 #include "child.h"
 #include "device.h"
+#include "dma.h"
 #include "module.h"
 #include "oracle.h"
 #include "pressure.h"
@@ -179,6 +180,33 @@ TEST_F(pool, waits_for_what_is_lent)
 	EXPECT_TRUE(is_filled(POOL));
 	close(ends[0]);
 	close(ends[1]);
+}
+
+/* One that a device may write to, as long as it is pinned */
+TEST_F(pool, waits_for_what_is_pinned)
+{
+	struct fixed fixed;
+	uint64_t frame;
+	int error;
+
+	GET(0, 'x');
+	frame = page_frame(self->addr);
+	error = fix(&fixed, self->addr, HUGE_PAGE);
+	if (error) {
+		EXPECT_EQ(EOPNOTSUPP, error);
+		return;
+	}
+	DROP();
+	EXPECT_TRUE(is_filled(POOL - HUGE_PAGE));
+	EXPECT_EQ(HUGE_PAGE, counter(1, "lingering_bytes"));
+	EXPECT_EQ(HUGE_PAGE, counter(1, "pool_used_bytes"));
+
+	GET(0, 'y');
+	for (int i = 0; i < POOL / HUGE_PAGE; i++)
+		EXPECT_NE(frame, page_frame(self->addr + i * HUGE_PAGE));
+	io_uring_queue_exit(&fixed.ring);
+	DROP();
+	EXPECT_TRUE(is_filled(POOL));
 }
 
 /* The way of a machine check: memory fails that the pool has, or a region of it. */
@@ -482,6 +510,30 @@ TEST(comes_and_goes_with_the_module)
 	EXPECT_EQ(256 * MIB, counter(1, "pool_filled_bytes"));
 	EXPECT_GT(had - 128 * (long long)MIB, node_free(1));
 	EXPECT_EQ(0, unload_module());
+	EXPECT_TRUE(SOON(node_free(1) > had - 64 * (long long)MIB));
+	EXPECT_EQ(0, load_module(""));
+}
+
+/* Half of what came back is not zeroed yet, and a thread is at it. */
+TEST(goes_with_the_module_while_it_is_zeroed)
+{
+	const size_t bytes = 256 * MIB;
+	long long had;
+	int fd;
+
+	if (!module_path())
+		SKIP(return, NO_MODULE_PATH);
+	ASSERT_EQ(0, unload_module());
+	had = node_free(1);
+	ASSERT_EQ(0, load_module("pool_bytes=0,268435456"));
+	fd = open_node(1, O_RDWR);
+	ASSERT_EQ(0, alloc_region(fd, bytes, NUMAPIN_ALLOC_HUGE, NULL));
+	close(fd);
+	EXPECT_TRUE(SOON(counter(1, "pool_dirty_bytes") <= bytes / 2));
+	EXPECT_LT(0, counter(1, "pool_dirty_bytes"));
+	EXPECT_EQ(0, system("pgrep -x numapin/1 >/dev/null"));
+	EXPECT_EQ(0, unload_module());
+	EXPECT_NE(0, system("pgrep -x numapin/1 >/dev/null"));
 	EXPECT_TRUE(SOON(node_free(1) > had - 64 * (long long)MIB));
 	EXPECT_EQ(0, load_module(""));
 }
