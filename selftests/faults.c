@@ -8,6 +8,7 @@
  *
  * For kernels with fault injection: see selftests/configs/debug.
  */
+#include <dirent.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -689,6 +690,62 @@ FIXTURE_TEARDOWN(injection)
 {
 	close(self->fail_nth);
 	EXPECT_TRUE(nothing_left());
+}
+
+/* Has the kernel's workers, who help, fail where it is set up, or not any more. */
+static bool fail_workers(bool fail)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	bool ok = false;
+
+	while (proc && (entry = readdir(proc))) {
+		char path[PATH_MAX], name[16] = "";
+		FILE *comm;
+
+		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+		comm = fopen(path, "re");
+		if (!comm)
+			continue;
+		if (fgets(name, sizeof(name), comm) && !strncmp(name, "kworker/", 8)) {
+			snprintf(path, sizeof(path), "/proc/%s/make-it-fail", entry->d_name);
+			ok |= write_file(path, fail ? "1" : "0");
+		}
+		fclose(comm);
+	}
+	if (proc)
+		closedir(proc);
+	return ok;
+}
+
+/* Where helpers have no memory, the one whom they help goes on alone. */
+TEST_F(injection, helpers)
+{
+	const size_t bytes = 32 * MIB;
+	long left = FAILURES;
+
+	ASSERT_TRUE(prepare_injection("fail_page_alloc", module_code()));
+	ASSERT_TRUE(set_injection("fail_page_alloc", "space", 0));
+	ASSERT_TRUE(set_injection("fail_page_alloc", "times", FAILURES));
+	ASSERT_TRUE(set_injection("fail_page_alloc", "probability", 100));
+	/* They may come too late to be of help. */
+	for (int i = 0; i < 50 && left == FAILURES; i++) {
+		int fd = open_node(1, O_RDWR);
+		char *addr;
+
+		ASSERT_TRUE(fail_workers(true));
+		EXPECT_EQ(0, alloc_region(fd, bytes, 0, NULL));
+		addr = map_shared(fd, bytes, 0);
+		ASSERT_NE(MAP_FAILED, addr);
+		EXPECT_TRUE(all_zero(addr, bytes));
+		EXPECT_EQ(0, pages_elsewhere(addr, bytes, 1));
+		munmap(addr, bytes);
+		close(fd);
+		left = file_number(INJECTION "fail_page_alloc/times");
+	}
+	EXPECT_TRUE(set_injection("fail_page_alloc", "probability", 0));
+	EXPECT_TRUE(fail_workers(false));
+	EXPECT_GT(FAILURES, left);
 }
 
 /* A file's bytes, to be freed */
