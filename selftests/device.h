@@ -17,6 +17,9 @@
 
 #include "oracle.h"
 
+/* The module's parameter: how many CPUs may help */
+#define MAX_HELPERS "/sys/module/numapin/parameters/max_helpers"
+
 static inline int open_node(int node, int flags)
 {
 	char path[64];

@@ -15,10 +15,6 @@
 
 #define LARGE (256 * MIB)
 
-/* The kernel's own word of who is asked to help */
-#define ASKED "workqueue/workqueue_queue_work"
-#define MAX_HELPERS "/sys/module/numapin/parameters/max_helpers"
-
 FIXTURE(region) {
 	int fd;
 };

@@ -12,7 +12,6 @@
 
 #define LOCK_STAT "/proc/lock_stat"
 #define ENABLE "/proc/sys/kernel/lock_stat"
-#define MAX_HELPERS "/sys/module/numapin/parameters/max_helpers"
 
 #define CALLERS 4
 #define REGION (4 * MIB)

@@ -372,16 +372,13 @@ TEST_F(distances, do_not_matter)
 	}
 }
 
-#define ASKED "workqueue/workqueue_queue_work"
-#define MAX_HELPERS "/sys/module/numapin/parameters/max_helpers"
-
 /*
  * Runs on a CPU, may run on each, and allocates of a node what one helper helps with: the
  * CPU that was asked for it; -1 where that was not from the CPU, or nobody.
  */
 static int helper_asked(int cpu, int node)
 {
-	int fd = open_node(node, O_RDWR), from, asked, found = -1;
+	int fd, from, asked, found = -1;
 	char line[512];
 	cpu_set_t cpus;
 	FILE *trace;
@@ -391,6 +388,7 @@ static int helper_asked(int cpu, int node)
 	if (sched_setaffinity(0, sizeof(cpus), &cpus) || !trace_begin() ||
 	    !trace_event(ASKED, true))
 		return -1;
+	fd = open_node(node, O_RDWR);
 	memset(&cpus, 0xff, sizeof(cpus));
 	if (!sched_setaffinity(0, sizeof(cpus), &cpus))
 		alloc_region(fd, 8 * MIB, 0, NULL);

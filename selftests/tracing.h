@@ -14,6 +14,8 @@
 #include "oracle.h"
 
 #define TRACING "/sys/kernel/tracing"
+/* The kernel's own word of who is asked to help */
+#define ASKED "workqueue/workqueue_queue_work"
 
 /* Mounts the trace, if need be, and empties it. */
 static inline bool trace_begin(void)
