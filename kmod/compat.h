@@ -16,6 +16,10 @@
 #if !HAVE_COPY_MC_HIGHPAGE
 #include <linux/highmem.h>
 #endif
+#if !HAVE_KTHREAD_AFFINE_PREFERRED
+#include <linux/kthread.h>
+#include <linux/sched/isolation.h>
+#endif
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #if HAVE_IMPORT_NS_TOKEN
@@ -52,6 +56,24 @@ static inline void vm_flags_mod(struct vm_area_struct *vma,
 
 #if !HAVE_KZALLOC_OBJ
 #define kzalloc_obj(object, gfp) kzalloc(sizeof(object), gfp)
+#endif
+
+#if !HAVE_KTHREAD_AFFINE_PREFERRED
+/* Has a thread, before it runs, keep to CPUs that are not isolated: those of a mask, if any. */
+static inline int kthread_affine_preferred(struct task_struct *thread,
+					   const struct cpumask *mask)
+{
+	const struct cpumask *others = housekeeping_cpumask(HK_TYPE_DOMAIN);
+	cpumask_var_t cpus;
+
+	if (!alloc_cpumask_var(&cpus, GFP_KERNEL))
+		return -ENOMEM;
+	if (!cpumask_and(cpus, mask, others))
+		cpumask_copy(cpus, others);
+	set_cpus_allowed_ptr(thread, cpus);
+	free_cpumask_var(cpus);
+	return 0;
+}
 #endif
 
 #if !HAVE_SHRINKER_ALLOC

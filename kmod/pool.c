@@ -380,6 +380,7 @@ static int start_zeroing(struct numapin_node *node)
 	};
 	const struct cpumask *cpus = cpumask_of_node(node->nid);
 	struct task_struct *thread;
+	int rc;
 
 	lockdep_assert_held(&node->pool.resize_lock);
 	if (node->pool.thread)
@@ -389,8 +390,12 @@ static int start_zeroing(struct numapin_node *node)
 				node->nid);
 	if (IS_ERR(thread))
 		return PTR_ERR(thread);
-	if (!cpumask_empty(cpus))
-		set_cpus_allowed_ptr(thread, cpus);
+	rc = kthread_affine_preferred(thread, cpumask_empty(cpus) ?
+				      cpu_possible_mask : cpus);
+	if (rc) {
+		kthread_stop(thread);
+		return rc;
+	}
 	sched_setattr_nocheck(thread, &idle);
 	node->pool.thread = thread;
 	wake_up_process(thread);

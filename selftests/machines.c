@@ -54,6 +54,10 @@ FIXTURE_VARIANT_ADD(machine, memoryless) {
 	.cpu = "0-2", .memory = "0,2", .normal = "0,2", .pinnable = "0,2",
 };
 
+FIXTURE_VARIANT_ADD(machine, isolated) {
+	.cpu = "0-1", .memory = "0-2", .normal = "0-2", .pinnable = "0-2",
+};
+
 FIXTURE_VARIANT_ADD(machine, many) {
 	.cpu = "0-1", .memory = "0-69", .normal = "0-69", .pinnable = "0-69",
 };
@@ -425,6 +429,73 @@ TEST_F(memoryless, is_helped_by_the_nodes_cpu)
 		EXPECT_TRUE(SOON((asked = helper_asked(calls[i].cpu, calls[i].node)) >= 0));
 		EXPECT_EQ(calls[i].node, asked);
 	}
+	EXPECT_TRUE(write_file(MAX_HELPERS, "8"));
+}
+
+/*
+ * CPUs 0 and 1 are on node 0, of which 1 is isolated, CPU 2 on node 1, and none on node 2, to
+ * which node 1 is nearest.
+ */
+FIXTURE(isolated) {};
+FIXTURE_SETUP(isolated) {}
+FIXTURE_TEARDOWN(isolated) {}
+
+/* The thread that zeroes a node's pool; 0 where there is none */
+static pid_t zeroing_thread(int node)
+{
+	char command[64];
+	FILE *pgrep;
+	pid_t pid;
+
+	snprintf(command, sizeof(command), "pgrep -x numapin/%d", node);
+	pgrep = popen(command, "re");
+	if (!pgrep)
+		return 0;
+	if (fscanf(pgrep, "%d", &pid) != 1)
+		pid = 0;
+	pclose(pgrep);
+	return pid;
+}
+
+/* Those of CPUs 0 to 2 that a thread may use: 1, 2 and 4 */
+static int cpus_of(pid_t pid)
+{
+	cpu_set_t cpus;
+	int may = 0;
+
+	if (sched_getaffinity(pid, sizeof(cpus), &cpus))
+		return -1;
+	for (int cpu = 0; cpu < 3; cpu++)
+		may |= !!CPU_ISSET(cpu, &cpus) << cpu;
+	return may;
+}
+
+/* The node's own CPUs, or all, but none that is kept for others */
+TEST_F(isolated, cpus_zero_no_pool)
+{
+	static const int may[] = { 1, 4, 1 | 4 };
+
+	pid_t thread;
+
+	for (int node = 0; node < 3; node++) {
+		ASSERT_EQ(0, set_number(node, "pool_bytes", HUGE_PAGE));
+		thread = zeroing_thread(node);
+		ASSERT_LT(0, thread);
+		EXPECT_TRUE(SOON(cpus_of(thread) == may[node])) {
+			TH_LOG("node %d: %#x", node, cpus_of(thread));
+		}
+		EXPECT_EQ(0, set_number(node, "pool_bytes", 0));
+	}
+}
+
+/* A node without CPUs has none of its own. */
+TEST_F(isolated, has_a_node_that_the_nearest_cpu_helps)
+{
+	int asked;
+
+	ASSERT_TRUE(write_file(MAX_HELPERS, "1"));
+	EXPECT_TRUE(SOON((asked = helper_asked(0, 2)) >= 0));
+	EXPECT_EQ(2, asked);
 	EXPECT_TRUE(write_file(MAX_HELPERS, "8"));
 }
 
