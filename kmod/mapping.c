@@ -56,7 +56,14 @@ static vm_fault_t numapin_huge_fault(struct vm_fault *vmf, unsigned int order)
 	if (unlikely(numapin_folio_poisoned(folio)))
 		return VM_FAULT_HWPOISON;
 	trace_numapin_fault(view->region, vmf);
-	return vmf_insert_folio_pmd(vmf, folio, vmf->flags & FAULT_FLAG_WRITE);
+	/*
+	 * Under the VMA's lock alone another task may have put a page table there,
+	 * of which the core warns who writes. The first time it is mapped as the
+	 * VMA permits, writable or not.
+	 */
+	return vmf_insert_folio_pmd(vmf, folio,
+				    vmf->flags & FAULT_FLAG_WRITE &&
+				    !pmd_none(vmf->orig_pmd));
 }
 
 /*
