@@ -65,11 +65,16 @@ static struct page *page_at(const struct numapin_buffer *buffer,
 /* A device would meet failed hardware without a fault that could be refused. */
 static int check_hardware(const struct numapin_buffer *buffer)
 {
-	unsigned long nr;
+	unsigned long nr = 0;
+	struct folio *folio;
+	struct page *page;
 
-	for (nr = 0; nr < buffer->nr_pages; nr++) {
-		if (numapin_folio_poisoned(page_folio(page_at(buffer, nr))))
+	while (nr < buffer->nr_pages) {
+		page = page_at(buffer, nr);
+		folio = page_folio(page);
+		if (numapin_folio_poisoned(folio))
 			return -EHWPOISON;
+		nr += folio_nr_pages(folio) - folio_page_idx(folio, page);
 		cond_resched();
 	}
 	return 0;
