@@ -80,23 +80,20 @@ static int create_device(int nid)
 
 /*
  * Memory that is to go is not held up by a pool, for nobody has it; nor, if it was
- * just then handed out, once it comes back. There is one at a time.
+ * just then handed out, once it comes back. There is one at a time, of one zone.
  */
-static void tell_pools(const struct memory_notify *memory, bool leaving)
+static void tell_pool(const struct memory_notify *memory, bool leaving)
 {
-	struct numapin_node *node;
-	int nid;
+	const int nid = pfn_to_nid(memory->start_pfn);
+	struct numapin_node *node = READ_ONCE(nodes[nid]);
 
-	for_each_node(nid) {
-		node = READ_ONCE(nodes[nid]);
-		if (!node)
-			continue;
-		if (leaving)
-			numapin_pool_leave(node, memory->start_pfn,
-					   memory->start_pfn + memory->nr_pages);
-		else
-			numapin_pool_stay(node);
-	}
+	if (!node)
+		return;
+	if (leaving)
+		numapin_pool_leave(node, memory->start_pfn,
+				   memory->start_pfn + memory->nr_pages);
+	else
+		numapin_pool_stay(node);
 }
 
 static void destroy_device(int nid)
@@ -138,9 +135,9 @@ static int memory_changed(struct notifier_block *block, unsigned long action,
 			  void *data)
 {
 	if (action == MEM_GOING_OFFLINE)
-		tell_pools(data, true);
+		tell_pool(data, true);
 	if (action == MEM_CANCEL_OFFLINE || action == MEM_OFFLINE)
-		tell_pools(data, false);
+		tell_pool(data, false);
 	if (action == MEM_ONLINE || action == MEM_OFFLINE)
 		schedule_work(&update_work);
 	return NOTIFY_OK;
