@@ -399,6 +399,7 @@ int numapin_crew_init(void);
 void numapin_crew_exit(void);
 
 /* pool.c */
+void numapin_pool_init_folio(struct folio *folio);
 struct folio *numapin_pool_take_first(struct numapin_node *node);
 struct folio *numapin_pool_take(struct numapin_node *node, gfp_t gfp);
 bool numapin_pool_put(struct numapin_node *node, struct folio *folio);

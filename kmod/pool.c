@@ -57,6 +57,20 @@ static void mark_pooled(struct folio *folio, unsigned long mark)
 	set_page_private(folio_page(folio, MARKED_PAGE), mark);
 }
 
+/**
+ * numapin_pool_init_folio - a folio that is just allocated is no pool's
+ * @folio: The folio
+ *
+ * Not every kernel clears @private of its pages.
+ */
+void numapin_pool_init_folio(struct folio *folio)
+{
+	if (!folio_test_large(folio))
+		return;
+	mark_pooled(folio, 0);
+	set_page_private(folio_page(folio, CHARGED_PAGE), 0);
+}
+
 /*
  * A folio that is parked has no reference, and PG_lru, as what reclaim is about to
  * free. So nobody can get a reference; and memory that is to go offline is not held
