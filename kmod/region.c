@@ -74,8 +74,10 @@ static void alloc_huge_readily(struct numapin_region *region,
 	unsigned long nr = 0, i;
 
 	while (nr < wanted && !fatal_signal_pending(current) &&
-	       (folio = numapin_pool_take_first(lane->node)))
+	       (folio = numapin_pool_take_first(lane->node))) {
 		huge[nr++] = folio;
+		cond_resched();
+	}
 	nr += numapin_crew_alloc(lane->node, HPAGE_PMD_ORDER, REGION_GFP,
 				 (void **)&huge[nr], wanted - nr);
 	for (i = 0; i < nr; i++)
