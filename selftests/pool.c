@@ -391,13 +391,18 @@ TEST_F(pool, does_not_grow_after_a_signal)
 	const struct sigaction action = { .sa_handler = ignore_it };
 	const struct itimerval soon = { .it_value.tv_usec = 20000 };
 	const int disk = open(DISK, O_RDONLY);
+	int error = ENOMEM;
 
 	if (!may_fill_nodes())
 		SKIP(return, NOT_TO_BE_FILLED);
 	ASSERT_TRUE(fill_with_page_cache(disk, 1, 64 * MIB));
 	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
-	ASSERT_EQ(0, setitimer(ITIMER_REAL, &soon, NULL));
-	EXPECT_EQ(EINTR, set_number(1, "pool_bytes", 1024 * MIB));
+	/* Where the kernel gives up on a huge page at once, it was not the signal. */
+	for (int i = 0; i < 10 && error == ENOMEM; i++) {
+		ASSERT_EQ(0, setitimer(ITIMER_REAL, &soon, NULL));
+		error = set_number(1, "pool_bytes", 1024 * MIB);
+	}
+	EXPECT_EQ(EINTR, error);
 	EXPECT_EQ(POOL, counter(1, "pool_bytes"));
 	EXPECT_EQ(POOL, pool_total(1));
 	close(disk);
