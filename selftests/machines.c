@@ -474,7 +474,6 @@ static int cpus_of(pid_t pid)
 TEST_F(isolated, cpus_zero_no_pool)
 {
 	static const int may[] = { 1, 4, 1 | 4 };
-
 	pid_t thread;
 
 	for (int node = 0; node < 3; node++) {
