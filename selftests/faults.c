@@ -420,6 +420,11 @@ static int do_set_pool(struct attempt *a)
 	return set_number(1, "pool_bytes", a->bytes);
 }
 
+static int do_grow_pool(struct attempt *a)
+{
+	return set_number(1, "pool_bytes", 2 * a->bytes);
+}
+
 static int do_set_budget(struct attempt *a)
 {
 	return set_budget(1, "max") ? 0 : errno;
@@ -438,6 +443,11 @@ static bool has_no_region(struct attempt *a)
 static bool has_no_pool(struct attempt *a)
 {
 	return !counter(1, "pool_bytes") && !pool_total(1);
+}
+
+static bool has_pool(struct attempt *a)
+{
+	return counter(1, "pool_bytes") == a->bytes && pool_total(1) == a->bytes;
 }
 
 static bool has_region(struct attempt *a)
@@ -536,12 +546,20 @@ OPERATION(alloc_helped, with_file, do_alloc, has_no_region, HELPED_BYTES, NUMAPI
 OPERATION(alloc_helped_small, with_file, do_alloc, has_no_region, HELPED_BYTES,
 	  NUMAPIN_ALLOC_NO_HUGE, .between = 500);
 OPERATION(alloc_pooled, with_pool, do_alloc, has_no_region, BIG_BYTES, NUMAPIN_ALLOC_HUGE);
+OPERATION(alloc_pooled_small, with_pool, do_alloc, has_no_region, MIXED_BYTES, 0);
 OPERATION(set_pool, NULL, do_set_pool, has_no_pool, HELPED_BYTES, 0);
+OPERATION(grow_pool, with_pool, do_grow_pool, has_pool, HELPED_BYTES, 0);
 OPERATION(alloc_striped, with_files, do_alloc_striped, has_no_region, SMALL_BYTES,
 	  NUMAPIN_ALLOC_NO_HUGE);
 OPERATION(alloc_striped_huge, with_files, do_alloc_striped, has_no_region, BIG_BYTES,
 	  NUMAPIN_ALLOC_HUGE | NUMAPIN_ALLOC_PRIVATE);
 OPERATION(alloc_private, with_file, do_alloc, has_no_region, MIXED_BYTES, NUMAPIN_ALLOC_PRIVATE);
+OPERATION(alloc_private_huge, with_file, do_alloc, has_no_region, BIG_BYTES,
+	  NUMAPIN_ALLOC_PRIVATE | NUMAPIN_ALLOC_HUGE);
+OPERATION(alloc_private_small, with_file, do_alloc, has_no_region, SMALL_BYTES,
+	  NUMAPIN_ALLOC_PRIVATE | NUMAPIN_ALLOC_NO_HUGE);
+OPERATION(alloc_reserve, with_file, do_alloc, has_no_region, MIXED_BYTES,
+	  NUMAPIN_ALLOC_PRIVATE | NUMAPIN_ALLOC_RESERVE);
 OPERATION(mmap_first, with_file, map, has_no_region, MIXED_BYTES, 0);
 OPERATION(mmap_first_small, with_file, map, has_no_region, SMALL_BYTES, 0);
 OPERATION(mmap_huge, with_region, map, has_region, BIG_BYTES, 0);
@@ -632,7 +650,8 @@ static void check(struct __test_metadata *_metadata, bool (*holds)(struct attemp
 
 TEST_F(operation, fails_at_every_point)
 {
-	long points = 0, refused = 0;
+	const long step = 1 + variant->between;
+	long nth = 1, points = 0, refused = 0;
 	bool failed;
 
 	do {
@@ -640,15 +659,17 @@ TEST_F(operation, fails_at_every_point)
 		int error;
 
 		ASSERT_TRUE(!variant->prepare || variant->prepare(&a));
-		fail_nth(self->fail_nth, points + 1);
+		fail_nth(self->fail_nth, nth);
 		error = variant->act(&a);
 		failed = has_failed(self->fail_nth);
 		fail_nth(self->fail_nth, 0);
-		check(_metadata, variant->holds, &a, error, points + 1);
-		points += failed * (1 + variant->between);
+		check(_metadata, variant->holds, &a, error, nth);
+		nth += step;
+		points += failed;
 		refused += !!error;
 	} while (failed);
-	printf("# points: %s: %ld, of which %ld were an error\n", variant->name, points, refused);
+	printf("# points: %s: %ld, one in %ld, of which %ld were an error\n", variant->name,
+	       points, step, refused);
 	EXPECT_LT(0, points);
 }
 
