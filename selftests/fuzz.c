@@ -43,15 +43,14 @@ static struct {
 	bool crowded;
 	bool json;
 } options = {
-	.ops = 20000,
+	.ops = 8000,
 	.processes = 4,
 	.threads = 2,
 };
 
 /**
  * struct tally - what all processes count together
- * @started: Operations that were begun
- * @done: Those that were not only looked for
+ * @done: Operations for which there was something to do
  * @regions: Regions made
  * @striped: Those of them that are on both nodes
  * @refused: Regions refused
@@ -65,7 +64,7 @@ static struct {
  * @wrong: Something was not as it must be, and somebody said so
  */
 static struct tally {
-	atomic_ulong started, done, regions, striped, refused, forks, killed, sigbus, passed,
+	atomic_ulong done, regions, striped, refused, forks, killed, sigbus, passed,
 		     reopened;
 	atomic_bool leave, stop, wrong;
 } *tally;
@@ -422,19 +421,20 @@ static bool op_info(struct slot *slot)
 	return true;
 }
 
-/* All of a region, or a part; or a file that is to have its region by that. */
+/* All of a region, or any part of it; or a file that is to have its region by that. */
 static bool op_mmap(struct slot *slot)
 {
 	const int prot = PROT_READ | (slot->readable_only ? 0 : PROT_WRITE);
 	const bool first = !slot->pages;
-	size_t pages = first ? any_length() : slot->pages;
-	size_t offset = first || !one_in(4) ? 0 : below(pages);
+	size_t pages = first ? any_length() : slot->pages, offset = 0;
 	char *addr;
 
 	if (slot->fd < 0 || slot->nr_mapped)
 		return false;
-	if (offset)
+	if (!first && one_in(4)) {
+		offset = below(pages);
 		pages = 1 + below(pages - offset);
+	}
 	addr = mmap(NULL, pages * PAGE, prot, MAP_SHARED | (one_in(3) ? MAP_POPULATE : 0),
 		    slot->fd, offset * PAGE);
 	if (addr == MAP_FAILED) {
@@ -572,13 +572,22 @@ static bool any_run(const struct slot *slot, size_t *first, size_t *nr)
 	return true;
 }
 
+/* By munmap(), or by another mapping in its place */
+static int take_away(char *addr, size_t bytes)
+{
+	if (one_in(4) && mmap(addr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+			      0) == MAP_FAILED)
+		return -1;
+	return munmap(addr, bytes);
+}
+
 static bool op_munmap(struct slot *slot)
 {
 	size_t first, nr;
 
 	if (!any_run(slot, &first, &nr))
 		return false;
-	if (munmap(slot_addr(slot, first), nr * PAGE)) {
+	if (take_away(slot_addr(slot, first), nr * PAGE)) {
 		MUST(errno == ENOMEM, "munmap: %s", name_of(errno));
 		return true;
 	}
@@ -663,14 +672,41 @@ static bool op_move(struct slot *slot)
 	return true;
 }
 
-/* All of a region that is mapped in one piece moves, shrinks, or cannot grow. */
+/* Piece by piece; one that cannot move, for it is several mappings, goes. */
+static bool move_pieces(struct slot *slot)
+{
+	char *addr = mmap(NULL, slot->pages * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t page, nr;
+
+	if (addr == MAP_FAILED)
+		return false;
+	for (page = 0; page < slot->pages; page += nr) {
+		char *from = slot_addr(slot, page), *to = addr + page * PAGE;
+
+		nr = 1 + below(slot_run(slot, page, slot->pages));
+		if (slot->state[page] == UNMAPPED) {
+			munmap(to, nr * PAGE);
+		} else if (mremap(from, nr * PAGE, nr * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+				  to) != to) {
+			munmap(from, nr * PAGE);
+			slot_set_state(slot, page, page + nr, UNMAPPED);
+		}
+	}
+	slot->base = addr;
+	forget_if_over(slot);
+	return true;
+}
+
+/* A region moves; and where all of it is one piece it shrinks, or cannot grow. */
 static bool op_mremap(struct slot *slot)
 {
 	const size_t bytes = slot->pages * PAGE, shorter = 1 + below(slot->pages ?: 1);
 	char *addr;
 
-	if (!slot->nr_mapped || slot_run(slot, 0, slot->pages) != slot->pages)
+	if (!slot->nr_mapped)
 		return false;
+	if (slot_run(slot, 0, slot->pages) != slot->pages || one_in(3))
+		return move_pieces(slot);
 	if (one_in(3)) {
 		addr = mremap(slot->base, bytes, bytes + PAGE, MREMAP_MAYMOVE);
 		MUST(addr == MAP_FAILED, "mremap: a region grows");
@@ -885,6 +921,28 @@ static void reap(pid_t *child, bool wait)
 	     "a child ended with status %#x", status);
 }
 
+/* A child that is to be without some pages of a slot: it, and its parent afterwards */
+static pid_t fork_without(struct slot *slot)
+{
+	size_t first, nr;
+	char *addr;
+	pid_t pid;
+
+	if (!one_in(4) || !any_run(slot, &first, &nr))
+		return fork();
+	addr = slot_addr(slot, first);
+	if (madvise(addr, nr * PAGE, MADV_DONTFORK))
+		MUST(errno == ENOMEM, "MADV_DONTFORK: %s", name_of(errno));
+	pid = fork();
+	if (!pid) {
+		slot_set_state(slot, first, first + nr, UNMAPPED);
+		forget_if_over(slot);
+	} else {
+		MUST(!madvise(addr, nr * PAGE, MADV_DOFORK), "MADV_DOFORK: %s", name_of(errno));
+	}
+	return pid;
+}
+
 static bool op_fork(struct slot *slot)
 {
 	pid_t *child = &me->children[below(CHILDREN)];
@@ -896,7 +954,7 @@ static bool op_fork(struct slot *slot)
 		tally->killed++;
 	}
 	reap(child, true);
-	*child = fork();
+	*child = fork_without(slot);
 	if (!*child)
 		be_child();
 	if (*child < 0) {
@@ -1011,12 +1069,9 @@ static void *be_thread(void *arg)
 	me->random *= 0x9e3779b97f4a7c15;
 	for (int i = 0; i < SLOTS; i++)
 		slot_forget(&me->slots[i]);
-	/* Together they do as many as are wanted; alone each does its part. */
-	while (!tally->stop && (options.seconds || tally->started < options.ops)) {
-		tally->started += 1000;
-		for (int i = 0; i < 1000 && !tally->stop; i++)
-			play_once();
-	}
+	/* Together they do as many as are wanted. */
+	while (!tally->stop && (options.seconds || tally->done < options.ops))
+		play_once();
 	play(0);
 	free(me);
 	return NULL;
@@ -1044,6 +1099,22 @@ static int be_process(int nr)
 	return 0;
 }
 
+/* One more process, that is killed with its threads in the middle of what they do */
+static void kill_a_process(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		_exit(be_process(options.processes));
+	if (pid < 0)
+		return;
+	usleep(below(300000));
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	tally->killed++;
+}
+
 /* One change, of whatever is not the processes' own */
 static void change_weather(const pid_t *pids)
 {
@@ -1055,7 +1126,7 @@ static void change_weather(const pid_t *pids)
 		weather_node(&tally->leave);
 		return;
 	}
-	switch (below(9)) {
+	switch (below(10)) {
 	case 0:
 		set_budget(1, budgets[below(ARRAY_SIZE(budgets))]);
 		break;
@@ -1089,6 +1160,9 @@ static void change_weather(const pid_t *pids)
 	case 8:
 		set_budget(1, "max");
 		weather_cpuset(below(WEATHER_CGROUPS), "0-1");
+		break;
+	case 9:
+		kill_a_process();
 		break;
 	}
 }
@@ -1166,11 +1240,12 @@ static void usage(FILE *file)
 		"Does at random what programs can do to regions, from processes and threads, in\n"
 		"changing weather (limits, cpusets, nodes that are full), and checks what each\n"
 		"page holds. Needs root, the module, and nodes 0 and 1. What fails is told with\n"
-		"the seed. A seed gives each thread the same operations; with --calm,\n"
-		"--processes 1 and --threads 1 in the same order too.\n"
+		"the seed. A seed gives each thread the same numbers to choose by; what they\n"
+		"come to depends on what calls answer and on when others come. With --calm,\n"
+		"--processes 1 and --threads 1 only the thread's own children are others.\n"
 		"\n"
 		"  -s, --seed N       (random)\n"
-		"  -o, --ops N        operations, all together (%lu)\n"
+		"  -o, --ops N        operations with something to do, all together (%lu)\n"
 		"  -S, --seconds N    for so long, however many\n"
 		"  -p, --processes N  1 to %d (%d); every other one as a user with limits\n"
 		"  -t, --threads N    of each process, 1 to 64 (%d)\n"
