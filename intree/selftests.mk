@@ -4,7 +4,7 @@
 # libcap, liburing and libxdp to build.
 
 TEST_GEN_PROGS := uapi placement lifetime refusal observation immovable reclaim
-TEST_GEN_PROGS += access private stripes dmabuf camera pool fuzz
+TEST_GEN_PROGS += access private stripes dmabuf camera helpers pool fuzz
 # Last, for it costs the machine pages, and their memory blocks cannot go offline.
 TEST_GEN_PROGS += poison
 
