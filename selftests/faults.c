@@ -408,8 +408,9 @@ static int do_show(struct attempt *a)
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", a->fd);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* ENOENT is what proc says without memory for the file. */
 	if (fd < 0)
-		return errno;
+		return errno == ENOENT ? ENOMEM : errno;
 	error = read(fd, text, sizeof(text)) > 0 ? 0 : errno;
 	close(fd);
 	return error;
