@@ -32,7 +32,7 @@
  * Seconds that memory may take to be free again after a kill: more of a kernel
  * that marks each page when it is freed, and fills it
  */
-#define PROMPT (is_sanitizing() ? 10.0 : 1.0)
+#define PROMPT (is_sanitizing() ? 30.0 : 1.0)
 
 static double seconds(void)
 {
