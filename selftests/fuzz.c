@@ -924,8 +924,10 @@ static void reap(pid_t *child, bool wait)
 /* A child that is to be without some pages of a slot: it, and its parent afterwards */
 static pid_t fork_without(struct slot *slot)
 {
+	bool gone = false;
 	size_t first, nr;
 	char *addr;
+	int error;
 	pid_t pid;
 
 	if (!one_in(4) || !any_run(slot, &first, &nr))
@@ -934,12 +936,18 @@ static pid_t fork_without(struct slot *slot)
 	if (madvise(addr, nr * PAGE, MADV_DONTFORK))
 		MUST(errno == ENOMEM, "MADV_DONTFORK: %s", name_of(errno));
 	pid = fork();
-	if (!pid) {
+	error = errno;
+	/* Where it cannot be undone, as on 7.3, no other child would have them. */
+	if (pid && madvise(addr, nr * PAGE, MADV_DOFORK)) {
+		MUST(errno == EINVAL, "MADV_DOFORK: %s", name_of(errno));
+		munmap(addr, nr * PAGE);
+		gone = true;
+	}
+	if (!pid || gone) {
 		slot_set_state(slot, first, first + nr, UNMAPPED);
 		forget_if_over(slot);
-	} else {
-		MUST(!madvise(addr, nr * PAGE, MADV_DOFORK), "MADV_DOFORK: %s", name_of(errno));
 	}
+	errno = error;
 	return pid;
 }
 
