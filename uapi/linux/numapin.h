@@ -49,7 +49,8 @@
  *    taken). One for reading alone is taken, of a page that the next write may
  *    replace by a copy: write to each page before. Short ones, as direct I/O's,
  *    are good at any time.
- *  - madvise(MADV_WIPEONFORK) is EINVAL; MADV_DONTFORK works.
+ *  - madvise(MADV_WIPEONFORK) is EINVAL. MADV_DONTFORK works, on Linux 7.3 for good:
+ *    MADV_DOFORK is EINVAL there.
  *
  * mmap() of the file:
  *
