@@ -1120,7 +1120,12 @@ static void kill_a_process(void)
 	usleep(below(300000));
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
-	tally->killed++;
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+		tally->killed++;
+	} else if (status) {
+		fprintf(stderr, "# fuzz: a process to be killed ended with %#x\n", status);
+		tally->wrong = true;
+	}
 }
 
 /* One change, of whatever is not the processes' own */
