@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/param.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +19,9 @@
 #include "oracle.h"
 
 #define WEATHER_CGROUPS 2
+
+/* One more, with a limit that changes: there a process may be killed for memory. */
+#define WEATHER_NARROW WEATHER_CGROUPS
 
 static inline const char *weather_path(char *path, int nr, const char *file)
 {
@@ -87,7 +91,7 @@ static inline bool weather_begin(void)
 	weather_find_block();
 	if (!write_file(CGROUPS "/cgroup.subtree_control", "+memory +cpuset"))
 		return false;
-	for (int nr = 0; nr < WEATHER_CGROUPS; nr++) {
+	for (int nr = 0; nr <= WEATHER_NARROW; nr++) {
 		snprintf(path, sizeof(path), CGROUPS "/fuzz%d", nr);
 		if (mkdir(path, 0755) && errno != EEXIST)
 			return false;
@@ -104,11 +108,45 @@ static inline void weather_move(pid_t pid, int nr)
 	write_file(weather_path(path, nr, "cgroup.procs"), text);
 }
 
-static inline void weather_cpuset(int nr, const char *mems)
+static inline void weather_set(int nr, const char *file, const char *value)
 {
 	char path[ATTRIBUTE_PATH];
 
-	write_file(weather_path(path, nr, "cpuset.mems"), mems);
+	write_file(weather_path(path, nr, file), value);
+}
+
+/* Who was killed for what the narrow cgroup may have */
+static inline long weather_oom_kills(void)
+{
+	char path[ATTRIBUTE_PATH];
+
+	return named_number(weather_path(path, WEATHER_NARROW, "memory.events"), "oom_kill");
+}
+
+/* What a node has to spare, if little is to be left */
+static inline long long weather_spare_bytes(int node)
+{
+	return node_free(node) - 24 * (long long)MIB;
+}
+
+/*
+ * Takes what @node has to spare, in smaller and smaller pieces; some of it where that takes
+ * long. Where others take it meanwhile, the rest comes from elsewhere: nobody is killed.
+ */
+static inline void weather_take(char *addr, size_t bytes, int node)
+{
+	const unsigned long mask = 1ul << node;
+	const time_t end = time(NULL) + 20;
+	long long spare = bytes;
+	size_t step;
+
+	if (mbind(addr, bytes, MPOL_PREFERRED, &mask, sizeof(mask) * 8, 0))
+		return;
+	for (size_t done = 0; spare > 0 && done < bytes && time(NULL) < end; done += step) {
+		step = MIN(MAX(MIN(whole_pages(spare / 2), 64 * MIB), HUGE_PAGE), bytes - done);
+		madvise(addr + done, step, MADV_POPULATE_WRITE);
+		spare = weather_spare_bytes(node);
+	}
 }
 
 /*
@@ -117,24 +155,18 @@ static inline void weather_cpuset(int nr, const char *mems)
  */
 static inline void weather_fill_node(int node)
 {
-	const unsigned long mask = 1ul << node;
-	long long bytes = node_free(node) - 24 * (long long)MIB;
+	const long long bytes = weather_spare_bytes(node);
 	char *addr;
 
 	if (bytes <= 0)
 		return;
 	for (int nr = 0; nr < WEATHER_CGROUPS; nr++)
-		weather_cpuset(nr, "0-1");
+		weather_set(nr, "cpuset.mems", "0-1");
 	addr = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (addr == MAP_FAILED)
 		return;
-	/* Where others take it meanwhile, the rest comes from elsewhere: nobody is killed. */
-	if (!mbind(addr, bytes, MPOL_PREFERRED, &mask, sizeof(mask) * 8, 0)) {
-		for (long long i = 0; i < bytes && node_free(node) > 24 * (long long)MIB;
-		     i += HUGE_PAGE)
-			madvise(addr + i, HUGE_PAGE, MADV_POPULATE_WRITE);
-		usleep(50000);
-	}
+	weather_take(addr, bytes, node);
+	usleep(50000);
 	munmap(addr, bytes);
 }
 
@@ -147,7 +179,7 @@ static inline void weather_end(void)
 	set_number(1, "pool_bytes", 0);
 	set_number(1, "pool_reclaim", 0);
 	weather_block(false);
-	for (int nr = 0; nr < WEATHER_CGROUPS; nr++) {
+	for (int nr = 0; nr <= WEATHER_NARROW; nr++) {
 		snprintf(path, sizeof(path), CGROUPS "/fuzz%d", nr);
 		SOON(!rmdir(path) || errno == ENOENT);
 	}
