@@ -494,7 +494,12 @@ TEST_F(region, khugepaged)
 	EXPECT_EQ(0, error);
 	ASSERT_EQ(0, advise(ordinary, ORDINARY, MADV_HUGEPAGE));
 	took = SOON(anon_huge(ordinary) == ORDINARY);
-	EXPECT_TRUE(took);
+	EXPECT_TRUE(took) {
+		TH_LOG("full scans: %ld, collapsed: %ld, without memory: %ld",
+		       file_number(KHUGEPAGED "/full_scans"),
+		       file_number(KHUGEPAGED "/pages_collapsed"),
+		       vmstat("thp_collapse_alloc_failed"));
+	}
 	EXPECT_EQ(variant->huge_bytes, smaps_bytes(self->addr, "FilePmdMapped"));
 	REPORT("khugepaged, after MADV_HUGEPAGE", took ? "is collapsed" : "stays", "%s",
 	       answer(error));

@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #define KIB ((size_t)1 << 10)
@@ -29,15 +30,20 @@
 #define HUGE_PAGE (2 * MIB)
 
 /*
- * Until a condition is true, for 20 s at most, or on a kernel that looks for mistakes,
- * and is ten times as slow, for 200; whether it is.
+ * Until a condition is true, for a minute at most, or on a kernel that looks for mistakes,
+ * and is ten times as slow, for five; whether it is.
  */
 #define SOON(condition) ({						\
-	int _tries = is_sanitizing() ? 10000 : 1000;			\
+	const time_t _end = time(NULL) + (is_sanitizing() ? 300 : 60);	\
+	bool _so;							\
 									\
-	while (!(condition) && --_tries)				\
+	for (;;) {							\
+		_so = (condition);					\
+		if (_so || time(NULL) >= _end)				\
+			break;						\
 		usleep(20000);						\
-	_tries > 0;							\
+	}								\
+	_so;								\
 })
 
 static inline size_t whole_pages(size_t bytes)
