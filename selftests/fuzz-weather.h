@@ -20,7 +20,10 @@
 
 #define WEATHER_CGROUPS 2
 
-/* One more, with a limit that changes: there a process may be killed for memory. */
+/*
+ * One more, with a limit that changes: there a process may be killed for memory, which
+ * vm/tap does not take for a fault.
+ */
 #define WEATHER_NARROW WEATHER_CGROUPS
 
 static inline const char *weather_path(char *path, int nr, const char *file)
