@@ -96,6 +96,8 @@ static inline bool weather_begin(void)
 		return false;
 	for (int nr = 0; nr <= WEATHER_NARROW; nr++) {
 		snprintf(path, sizeof(path), CGROUPS "/fuzz%d", nr);
+		/* With its counts, where a fuzzer left it that was killed */
+		rmdir(path);
 		if (mkdir(path, 0755) && errno != EEXIST)
 			return false;
 	}
