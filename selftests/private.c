@@ -735,6 +735,26 @@ TEST_F(region, copy_beyond_the_budget)
 	EXPECT_EQ(0, worker_wait(&child));
 }
 
+/* Its memory is free when its last mapping is gone, but not for what takes its place. */
+TEST_F(region, is_replaced)
+{
+	const int fd = open_node(1, O_RDWR);
+
+	ASSERT_LE(0, fd);
+	close(self->fd);
+	self->fd = -1;
+	ASSERT_TRUE(set_budget_bytes(variant->bytes));
+	EXPECT_EQ(MAP_FAILED, mmap(self->addr, variant->bytes, PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_FIXED, fd, 0));
+	EXPECT_EQ(ENOMEM, errno);
+	munmap(self->addr, variant->bytes);
+	EXPECT_EQ(self->addr, mmap(self->addr, variant->bytes, PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_FIXED, fd, 0));
+	EXPECT_TRUE(set_budget(1, "max"));
+	munmap(self->addr, variant->bytes);
+	close(fd);
+}
+
 /* RLIMIT_MEMLOCK is the writer's; of what is not copied it is the maker's. */
 TEST_F(region, copy_beyond_memlock)
 {

@@ -24,8 +24,8 @@
  *
  *  - It goes to the address space that maps its file first. Any other mmap() of
  *    the file is EBUSY, by whomever and for as long as the file is open. With
- *    its last mapping the memory is freed, as the system call that ends that
- *    returns: an mmap() in its place (MAP_FIXED) finds it in use still.
+ *    its last mapping the memory is freed, by when the system call that ends
+ *    that returns: an mmap() in its place (MAP_FIXED) may find it in use still.
  *  - After fork() parent and child each have all of it as it was, those two and
  *    what they fork in turn. A page is shared until one of them writes to it: he
  *    has a copy then, of the same size, which was allocated on the node, counts
