@@ -402,7 +402,8 @@ static bool op_garbage(struct slot *slot)
 	if (cmd == NUMAPIN_IOCTL_LOCATE)
 		memset(&words[offsetof(struct numapin_locate, nodes) / 4], 0, 8);
 	/* Nor is ALLOC to take the node from who is confined to it, and is killed then. */
-	words[offsetof(struct numapin_alloc, length) / 4] %= 64 * MIB;
+	if (cmd == NUMAPIN_IOCTL_ALLOC)
+		words[offsetof(struct numapin_alloc, length) / 4] %= 64 * MIB;
 	if (!ioctl(fd, cmd, arg) && cmd == NUMAPIN_IOCTL_REOPEN)
 		close(words[offsetof(struct numapin_reopen, out_fd) / 4]);
 	if (fd >= 0)
