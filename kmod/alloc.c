@@ -136,7 +136,7 @@ static struct folio *try_alloc(int nid, unsigned int order, gfp_t gfp)
 		return NULL;
 	folio = page_folio(page);
 	numapin_pool_init_folio(folio);
-	if (folio_nid(folio) == nid)
+	if (numapin_folio_nid(folio) == nid)
 		return folio;
 	folio_put(folio);
 	return NULL;

@@ -31,7 +31,7 @@ bool numapin_folio_poisoned(struct folio *folio)
 {
 	long i;
 
-	if (!numapin_node_may_be_poisoned(folio_nid(folio)))
+	if (!numapin_node_may_be_poisoned(numapin_folio_nid(folio)))
 		return false;
 	for (i = 0; i < folio_nr_pages(folio); i++)
 		if (PageHWPoison(folio_page(folio, i)))

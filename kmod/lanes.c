@@ -83,7 +83,7 @@ struct numapin_lane *numapin_lanes_find(struct numapin_region *region,
 {
 	struct numapin_lane *lane = region->lanes;
 
-	while (lane->node->nid != folio_nid(folio))
+	while (lane->node->nid != numapin_folio_nid(folio))
 		lane++;
 	return lane;
 }

@@ -236,5 +236,5 @@ struct numapin_node *numapin_node_find(int nid)
  */
 struct numapin_node *numapin_node_of(const struct folio *folio)
 {
-	return READ_ONCE(nodes[folio_nid(folio)]);
+	return READ_ONCE(nodes[numapin_folio_nid(folio)]);
 }

@@ -24,6 +24,7 @@
 
 #include <linux/atomic.h>
 #include <linux/cache.h>
+#include <linux/compiler.h>
 #include <linux/err.h>
 #include <linux/list.h>
 #include <linux/mempolicy.h>
@@ -360,6 +361,12 @@ static inline bool numapin_region_private(const struct numapin_region *region)
 static inline bool numapin_region_striped(const struct numapin_region *region)
 {
 	return region->nr_lanes > 1;
+}
+
+static inline int numapin_folio_nid(const struct folio *folio)
+{
+	/* It is in one word with flags, which others may change meanwhile. */
+	return data_race(folio_nid(folio));
 }
 
 /* device.c */

@@ -356,7 +356,7 @@ int numapin_view_nid(struct numapin_view *view, pgoff_t index)
 
 	spin_lock(&view->lock);
 	folio = numapin_view_folio(view, index);
-	nid = folio ? folio_nid(folio) : NUMA_NO_NODE;
+	nid = folio ? numapin_folio_nid(folio) : NUMA_NO_NODE;
 	spin_unlock(&view->lock);
 	return nid;
 }
