@@ -27,8 +27,10 @@
 
 /* Commands of who has the module in a package, which dkms builds; or numapin's source */
 #ifdef MODULE_PACKAGE
-#define BUILD		"sudo apt-get install linux-headers-$(uname -r) " MODULE_PACKAGE
-#define BUILD_NOTE	"where no archive has it: ./" MODULE_PACKAGE "_*.deb"
+#define BUILD		"sudo apt-get install linux-headers-$(uname -r) " MODULE_PACKAGE \
+			" && sudo dkms autoinstall"
+#define BUILD_NOTE	"where no archive has it: ./" MODULE_PACKAGE "_*.deb; dkms says it " \
+			"where the module is not for this kernel"
 #define KEY		"/var/lib/dkms/mok.pub"
 #else
 #define BUILD		"make modules && sudo make modules_install && sudo depmod"
