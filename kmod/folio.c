@@ -62,17 +62,6 @@ bool numapin_folio_quarantine(struct numapin_node *node, struct folio *folio)
 	return true;
 }
 
-/**
- * numapin_folio_free - free a folio, or give it back to the pool it came from
- * @node: Its node
- * @folio: The folio, with the caller's reference
- */
-void numapin_folio_free(struct numapin_node *node, struct folio *folio)
-{
-	if (!numapin_pool_put(node, folio))
-		folio_put(folio);
-}
-
 static void add_lingering(struct numapin_node *node, struct folio *folio)
 {
 	spin_lock(&node->lingering_lock);
@@ -102,7 +91,8 @@ static bool free_lingering(struct numapin_node *node, struct folio *folio,
 	if (!numapin_folio_quarantine(node, folio)) {
 		if (folio_ref_count(folio) > 1 && !shared)
 			return false;
-		numapin_folio_free(node, folio);
+		if (!numapin_pool_put(node, folio))
+			folio_put(folio);
 	}
 	atomic_long_sub(nr, &node->lingering_pages);
 	numapin_uncharge(node, user, nr);
@@ -136,7 +126,7 @@ static void reap(struct work_struct *work)
 }
 
 /**
- * numapin_folio_retire - see whether a folio that is done with can be freed
+ * numapin_folio_retire - see whether a folio that is done with is to be freed
  * @node: Its node
  * @folio: The folio
  * @user: Whose RLIMIT_MEMLOCK it counts against, or NULL
@@ -153,9 +143,12 @@ enum numapin_fate numapin_folio_retire(struct numapin_node *node,
 				       struct user_struct *user)
 {
 	if (numapin_folio_quarantine(node, folio))
-		return NUMAPIN_FOLIO_LOST;
-	if (likely(folio_ref_count(folio) == 1))
+		return NUMAPIN_FOLIO_GONE;
+	if (likely(folio_ref_count(folio) == 1)) {
+		if (folio_test_large(folio) && numapin_pool_put(node, folio))
+			return NUMAPIN_FOLIO_GONE;
 		return NUMAPIN_FOLIO_FREE;
+	}
 	folio->private = user ? get_uid(user) : NULL;
 	atomic_long_add(folio_nr_pages(folio), &node->lingering_pages);
 	add_lingering(node, folio);

@@ -331,12 +331,13 @@ struct numapin_offer {
 /**
  * enum numapin_fate - what becomes of a folio that is done with
  * @NUMAPIN_FOLIO_FREE: It is the caller's to free and to let off the limits
- * @NUMAPIN_FOLIO_LOST: Hardware failed on it; the caller lets it off the limits
+ * @NUMAPIN_FOLIO_GONE: It is back in the pool, or hardware failed on it; the caller
+ *                      lets it off the limits
  * @NUMAPIN_FOLIO_LINGERS: Somebody else still has it, and it counts till then
  */
 enum numapin_fate {
 	NUMAPIN_FOLIO_FREE,
-	NUMAPIN_FOLIO_LOST,
+	NUMAPIN_FOLIO_GONE,
 	NUMAPIN_FOLIO_LINGERS,
 };
 
@@ -424,7 +425,6 @@ void numapin_pools_exit(void);
 /* folio.c */
 bool numapin_folio_poisoned(struct folio *folio);
 bool numapin_folio_quarantine(struct numapin_node *node, struct folio *folio);
-void numapin_folio_free(struct numapin_node *node, struct folio *folio);
 enum numapin_fate numapin_folio_retire(struct numapin_node *node,
 				       struct folio *folio,
 				       struct user_struct *user);

@@ -15,8 +15,8 @@
 /* For pages of regions */
 #define REGION_GFP	(__GFP_ACCOUNT | __GFP_ZERO)
 
-/* How many pages are freed at a time */
-#define FREE_BATCH	512
+/* How many folios are freed at a time */
+#define FREE_BATCH	32
 
 /**
  * numapin_region_init - make a region without pages, which is all zeroes so far
@@ -180,7 +180,7 @@ static int fill_small(struct numapin_region *region,
 	return 0;
 }
 
-/* Whether a folio need not be freed by the caller: it lingers, or is lost. */
+/* Whether a folio need not be freed by the caller: it lingers, or is gone. */
 static bool keep(struct numapin_region *region, struct folio *folio)
 {
 	struct numapin_lane *lane = numapin_lanes_find(region, folio);
@@ -192,32 +192,20 @@ static bool keep(struct numapin_region *region, struct folio *folio)
 	return fate != NUMAPIN_FOLIO_FREE;
 }
 
-static void free_huge(struct numapin_region *region)
-{
-	struct folio **huge = region->first.huge;
-	unsigned long i;
-
-	for (i = 0; i < region->nr_huge; i++) {
-		if (!keep(region, huge[i]))
-			numapin_folio_free(numapin_node_of(huge[i]), huge[i]);
-		cond_resched();
-	}
-}
-
 /* In batches: to let the cgroup off each page by itself takes longest. */
-static void free_small(struct numapin_region *region)
+static void free_pages_of(struct numapin_region *region, struct page **pages,
+			  unsigned long count)
 {
-	struct page **pages = region->first.small;
 	unsigned long i, nr = 0;
 
-	for (i = 0; i < region->nr_small; i++) {
+	for (i = 0; i < count; i++) {
 		if (!keep(region, page_folio(pages[i])))
 			pages[nr++] = pages[i];
-		if (nr == FREE_BATCH || i == region->nr_small - 1) {
+		if (nr == FREE_BATCH || i == count - 1) {
 			release_pages(pages, nr);
 			nr = 0;
-			cond_resched();
 		}
+		cond_resched();
 	}
 }
 
@@ -234,8 +222,10 @@ static void uncharge(struct numapin_region *region, unsigned int nr_lanes)
 /* Frees what fill() made, however far it came, and lets it off the limits. */
 static void free_shared(struct numapin_region *region)
 {
-	free_huge(region);
-	free_small(region);
+	/* A folio is its first page. */
+	free_pages_of(region, (struct page **)region->first.huge,
+		      region->nr_huge);
+	free_pages_of(region, region->first.small, region->nr_small);
 	numapin_view_free_tables(&region->first);
 	uncharge(region, region->nr_lanes);
 	region->nr_huge = 0;

@@ -20,20 +20,22 @@
 #include "numapin.h"
 #include "trace.h"
 
-/* How many pages are freed at a time: one by one they take longer. */
+/* How many folios are freed at a time: one by one they take longer. */
 #define FREE_BATCH	32
 
 /**
- * struct batch - pages that are to be freed, and let off the limits, together
+ * struct batch - folios that are to be freed, and let off the limits, together
  * @node: Their node
  * @user: The user that they count against, with one reference; or NULL
  * @nr: How many there are
- * @pages: They, each a folio of its own
+ * @nr_pages: How many pages of PAGE_SIZE they have
+ * @pages: The first page of each
  */
 struct batch {
 	struct numapin_node *node;
 	struct user_struct *user;
 	unsigned int nr;
+	unsigned long nr_pages;
 	struct page *pages[FREE_BATCH];
 };
 
@@ -103,11 +105,12 @@ static void flush(struct batch *batch)
 	if (!batch->nr)
 		return;
 	release_pages(batch->pages, batch->nr);
-	numapin_uncharge(batch->node, batch->user, batch->nr);
+	numapin_uncharge(batch->node, batch->user, batch->nr_pages);
 	batch->nr = 0;
+	batch->nr_pages = 0;
 }
 
-static void add_to_batch(struct batch *batch, struct page *page,
+static void add_to_batch(struct batch *batch, struct folio *folio,
 			 struct numapin_node *node, struct user_struct *user)
 {
 	if (batch->nr == FREE_BATCH || batch->node != node ||
@@ -117,7 +120,8 @@ static void add_to_batch(struct batch *batch, struct page *page,
 		free_uid(user);
 	batch->node = node;
 	batch->user = user;
-	batch->pages[batch->nr++] = page;
+	batch->pages[batch->nr++] = &folio->page;
+	batch->nr_pages += folio_nr_pages(folio);
 }
 
 /* Frees a folio that no view has, and lets it off the limits: in flush(), maybe. */
@@ -136,13 +140,10 @@ static void free_in_batch(struct batch *batch, struct folio *folio)
 		free_uid(user);
 		return;
 	}
-	if (fate == NUMAPIN_FOLIO_FREE && !folio_test_large(folio)) {
-		add_to_batch(batch, &folio->page, node, user);
-		return;
-	}
 	if (fate == NUMAPIN_FOLIO_FREE)
-		numapin_folio_free(node, folio);
-	numapin_uncharge(node, user, nr);
+		add_to_batch(batch, folio, node, user);
+	else
+		numapin_uncharge(node, user, nr);
 }
 
 static void free_folio(struct folio *folio)
