@@ -21,14 +21,14 @@
 static dev_t numapin_devt;
 static struct cdev *numapin_cdev;
 
-/* That of the kernel's own anonymous inodes, which is there to the end. */
-static struct super_block *anon_inodes;
+/* The host of all regions' mappings: the core asks for its size. */
+static struct inode *host;
 
 /*
  * A file system of the module's own would be mounted by the first file that is
  * opened, and unmounted with the last: else the mount would hold the module.
  */
-static int __init find_anon_inodes(void)
+static int __init make_host(void)
 {
 	struct file *file;
 
@@ -36,8 +36,12 @@ static int __init find_anon_inodes(void)
 	file = anon_inode_getfile("numapin", &generic_ro_fops, NULL, 0);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	anon_inodes = file_inode(file)->i_sb;
+	host = alloc_anon_inode(file_inode(file)->i_sb);
 	fput(file);
+	if (IS_ERR(host))
+		return PTR_ERR(host);
+	/* Beyond it the core maps no PMDs. */
+	i_size_write(host, MAX_LFS_FILESIZE);
 	return 0;
 }
 
@@ -45,24 +49,16 @@ static int numapin_open(struct inode *inode, struct file *file)
 {
 	struct numapin_node *node = numapin_node_find(iminor(inode));
 	struct numapin_region *region;
-	struct inode *own;
 
 	if (!node)
 		return -ENXIO;
 	region = kzalloc_obj(*region, GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return -ENOMEM;
-	own = alloc_anon_inode(anon_inodes);
-	if (IS_ERR(own)) {
-		kfree(region);
-		return PTR_ERR(own);
-	}
-	/* Below any zone that user memory migrates to: it does not migrate. */
-	mapping_set_gfp_mask(own->i_mapping, GFP_DMA);
-	numapin_region_init(region, node, own);
+	numapin_region_init(region, node, host);
 
 	file->private_data = region;
-	file->f_mapping = own->i_mapping;
+	file->f_mapping = &region->mapping;
 	return 0;
 }
 
@@ -72,7 +68,6 @@ static int numapin_release(struct inode *inode, struct file *file)
 
 	if (numapin_region_ready(region))
 		numapin_region_abandon(region);
-	iput(region->inode);
 	kfree(region);
 	return 0;
 }
@@ -150,12 +145,12 @@ static int __init numapin_init(void)
 {
 	int rc;
 
-	rc = find_anon_inodes();
+	rc = make_host();
 	if (rc)
 		return rc;
 	rc = numapin_lists_init();
 	if (rc)
-		return rc;
+		goto err_host;
 	rc = numapin_crew_init();
 	if (rc)
 		goto err_lists;
@@ -199,6 +194,8 @@ err_crew:
 	numapin_crew_exit();
 err_lists:
 	numapin_lists_exit();
+err_host:
+	iput(host);
 	return rc;
 }
 
@@ -211,6 +208,7 @@ static void __exit numapin_exit(void)
 	class_unregister(&numapin_class);
 	numapin_crew_exit();
 	numapin_lists_exit();
+	iput(host);
 }
 
 module_init(numapin_init);

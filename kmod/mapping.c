@@ -210,7 +210,7 @@ static void protect_view(struct numapin_view *view, unsigned long addr)
 		view->protected = true;
 	}
 	if (view->written) {
-		unmap_mapping_pages(region->inode->i_mapping, 0,
+		unmap_mapping_pages(&region->mapping, 0,
 				    region->nr_pages, true);
 		view->written = false;
 	}

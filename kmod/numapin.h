@@ -26,6 +26,7 @@
 #include <linux/cache.h>
 #include <linux/compiler.h>
 #include <linux/err.h>
+#include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
@@ -246,8 +247,8 @@ struct numapin_lane {
 /**
  * struct numapin_region - what an open file of a node device holds
  * @node: The node of its device
- * @inode: Its own, unlike the device's: the file's f_mapping belongs to it, and
- *         its size is the region's, without which the core maps no PMDs
+ * @mapping: The file's f_mapping, unlike the device's: it has no pages, and knows
+ *           where the region is mapped
  * @state: enum numapin_region_state
  * @id: What it goes by in fdinfo and tracepoints: no other of its node has the
  *      same, ever
@@ -268,16 +269,16 @@ struct numapin_lane {
  * Lifetime: from open to release of the file, which every mapping has a
  * reference to.
  *
- * Lock rules: no lock. @node, @inode and @id do not change. The task that moves
- * @state from EMPTY to FILLING owns the rest, alone, until it moves it on to
- * READY or back. When READY, nothing changes any more but the views, and anyone
+ * Lock rules: no lock. @node and @id do not change, and @mapping is the
+ * core's. The task that moves @state from EMPTY to FILLING owns the rest, alone,
+ * until it moves it on to READY or back. When READY, nothing changes any more but the views, and anyone
  * with a reference to the file may read. A lock would have to be held both in
  * mmap(), under mmap_lock, and around ALLOC's reply, which may fault and take
  * mmap_lock. @views_lock nests inside mmap_lock, and folio locks do inside both.
  */
 struct numapin_region {
 	struct numapin_node *node;
-	struct inode *inode;
+	struct address_space mapping;
 	u64 id;
 	atomic_t state;
 	u32 flags;
@@ -439,7 +440,7 @@ void numapin_lists_exit(void);
 
 /* region.c */
 void numapin_region_init(struct numapin_region *region,
-			 struct numapin_node *node, struct inode *inode);
+			 struct numapin_node *node, struct inode *host);
 int numapin_region_fill(struct numapin_region *region,
 			struct numapin_request *req);
 void numapin_region_publish(struct numapin_region *region);

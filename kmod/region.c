@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -22,13 +23,18 @@
  * numapin_region_init - make a region without pages, which is all zeroes so far
  * @region: The region
  * @node: The node of its pages
- * @inode: Its own inode
+ * @host: The host of its mapping
  */
 void numapin_region_init(struct numapin_region *region,
-			 struct numapin_node *node, struct inode *inode)
+			 struct numapin_node *node, struct inode *host)
 {
 	region->node = node;
-	region->inode = inode;
+	address_space_init_once(&region->mapping);
+	init_rwsem(&region->mapping.invalidate_lock);
+	region->mapping.host = host;
+	region->mapping.a_ops = host->i_mapping->a_ops;
+	/* Below any zone that user memory migrates to: it does not migrate. */
+	mapping_set_gfp_mask(&region->mapping, GFP_DMA);
 	region->id = atomic64_inc_return(&node->last_id);
 	region->first.region = region;
 	spin_lock_init(&region->first.lock);
@@ -325,7 +331,6 @@ int numapin_region_fill(struct numapin_region *region,
 	if (rc)
 		goto err_lanes;
 
-	i_size_write(region->inode, numapin_region_bytes(region));
 	region->flags = req->flags;
 	if (numapin_region_private(region))
 		numapin_view_begin(region);
@@ -359,7 +364,6 @@ void numapin_region_abandon(struct numapin_region *region)
 {
 	trace_numapin_free(region);
 	count(region, -1);
-	i_size_write(region->inode, 0);
 	if (numapin_region_private(region)) {
 		numapin_views_end(region);
 		region->nr_huge = 0;

@@ -277,11 +277,10 @@ static struct folio *get_locked_folio(struct numapin_view *view, pgoff_t index)
  * From all address spaces, for want of a way to unmap it from one: who still has
  * the folio faults it in again.
  */
-static void unmap_folio(const struct numapin_region *region,
-			struct folio *folio)
+static void unmap_folio(struct numapin_region *region, struct folio *folio)
 {
 	if (folio_mapped(folio))
-		unmap_mapping_pages(region->inode->i_mapping, folio->index,
+		unmap_mapping_pages(&region->mapping, folio->index,
 				    folio_nr_pages(folio), true);
 }
 
@@ -574,7 +573,7 @@ out:
  * tables: a device to which it is pinned, or to which it is lent for a moment
  * without a pin, as for O_DIRECT on 6.1. What several views have, none writes.
  */
-static bool is_lent(const struct numapin_region *region, struct folio *folio)
+static bool is_lent(struct numapin_region *region, struct folio *folio)
 {
 	if (folio_maybe_dma_pinned(folio))
 		return true;
