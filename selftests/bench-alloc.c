@@ -26,7 +26,7 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 /* Of memory that is allocated in pieces before a round is over */
-#define BATCH_BYTES MIB
+#define BATCH_BYTES (16 * MIB)
 #define BATCH_MAX 256
 
 struct way;
@@ -140,9 +140,10 @@ static double write_by_one(void **addrs, size_t nr, size_t bytes)
 	return now() - start;
 }
 
-/* Memory that several write: each takes the next piece. */
+/* Memory that several write, of so many bytes at each address: each takes the next piece. */
 struct shared {
-	char *addr;
+	void **addrs;
+	size_t nr;
 	size_t bytes;
 	atomic_size_t next;
 	pthread_barrier_t ready;
@@ -154,15 +155,16 @@ static void *write_pieces(void *arg)
 	size_t at;
 
 	pthread_barrier_wait(&shared->ready);
-	while ((at = atomic_fetch_add(&shared->next, HUGE_PAGE)) < shared->bytes)
-		memset(shared->addr + at, 2, HUGE_PAGE);
+	while ((at = atomic_fetch_add(&shared->next, HUGE_PAGE)) < shared->nr * shared->bytes)
+		memset((char *)shared->addrs[at / shared->bytes] + at % shared->bytes, 2,
+		       HUGE_PAGE);
 	return NULL;
 }
 
 /* The same on all CPUs at once */
 static double write_by_all(void **addrs, size_t nr, size_t bytes)
 {
-	struct shared shared = { .addr = addrs[0], .bytes = bytes };
+	struct shared shared = { .addrs = addrs, .nr = nr, .bytes = bytes };
 	const int others = numa_num_task_cpus() - 1;
 	pthread_t threads[others + 1];
 	double start;
@@ -253,11 +255,12 @@ static size_t batch_of(size_t bytes)
 
 /*
  * Once what is not measured: what comes first after other ways, or after a wait, pays
- * for code and tables that are in no cache any more, whichever way it is.
+ * for code and tables that are in no cache any more, whichever way it is. Of the size,
+ * for another may be had in another way; but a huge page is as good as many.
  */
-static void warm_up(const struct way *way)
+static void warm_up(const struct way *way, size_t size)
 {
-	const size_t bytes = way->least ? way->least : PAGE;
+	const size_t bytes = size < HUGE_PAGE ? size : HUGE_PAGE;
 	void *addr = way->get(way, bytes);
 
 	if (!addr)
@@ -278,7 +281,7 @@ static bool measure(int w, int s, int round)
 	long faults, late;
 
 	fill_pool(way->pooled ? bytes * nr : 0);
-	warm_up(way);
+	warm_up(way, bytes);
 	fill_pool(way->pooled ? bytes * nr : 0);
 	faults = page_faults();
 	start = now();
@@ -356,11 +359,21 @@ static bool print_put_ratio(int w, int s)
 				spread_of(results[LIBNUMA][s].put, rounds).median);
 }
 
-static bool print_spread(int w, int s)
+static bool print_spread(const double *values)
 {
-	const struct spread spread = spread_of(results[w][s].get, rounds);
+	const struct spread spread = spread_of(values, rounds);
 
 	return printf(" %7.0f%%", 100 * (spread.high - spread.low) / spread.median);
+}
+
+static bool print_get_spread(int w, int s)
+{
+	return print_spread(results[w][s].get);
+}
+
+static bool print_put_spread(int w, int s)
+{
+	return !ways[w].write && print_spread(results[w][s].put);
 }
 
 static bool print_faults(int w, int s)
@@ -383,9 +396,11 @@ static void print_people(size_t max)
 	printf("\nThe same in microseconds\n");
 	print_rows(print_get, max);
 	printf("\nIts spread: half of the rounds are within so much\n");
-	print_rows(print_spread, max);
+	print_rows(print_get_spread, max);
 	printf("\nTime to give it back, times that of %s\n", ways[LIBNUMA].name);
 	print_rows(print_put_ratio, max);
+	printf("\nIts spread\n");
+	print_rows(print_put_spread, max);
 	printf("\nPage faults until it is usable\n");
 	print_rows(print_faults, max);
 	printf("\nPage faults after that\n");
@@ -564,6 +579,7 @@ static void usage(FILE *to)
 		"  -n, --node N      of which node (1)\n"
 		"  -m, --max MIB     the largest size (1024)\n"
 		"  -r, --rounds NR   measure so often, from 1 to %d, and tell the medians (7)\n"
+		"  -a, --alone       no callers at once\n"
 		"  -o, --output NAME write the results to NAME.csv and NAME.json, too\n"
 		"  -j, --json        a JSON object for each way and size\n"
 		"  -h, --help        this\n", MAX_ROUNDS);
@@ -575,6 +591,7 @@ int main(int argc, char **argv)
 		{ "node", required_argument, NULL, 'n' },
 		{ "max", required_argument, NULL, 'm' },
 		{ "rounds", required_argument, NULL, 'r' },
+		{ "alone", no_argument, NULL, 'a' },
 		{ "output", required_argument, NULL, 'o' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
@@ -582,10 +599,10 @@ int main(int argc, char **argv)
 	};
 	const char *output = NULL;
 	size_t max = 1024 * MIB;
-	bool json = false;
+	bool alone = false, json = false;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "n:m:r:o:jh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "n:m:r:ao:jh", options, NULL)) != -1) {
 		switch (option) {
 		case 'n':
 			node = atoi(optarg);
@@ -595,6 +612,9 @@ int main(int argc, char **argv)
 			break;
 		case 'r':
 			rounds = atoi(optarg);
+			break;
+		case 'a':
+			alone = true;
 			break;
 		case 'o':
 			output = optarg;
@@ -632,6 +652,7 @@ int main(int argc, char **argv)
 		write_results(stdout, max, JSON);
 	else
 		print_people(max);
-	measure_callers(json);
+	if (!alone)
+		measure_callers(json);
 	return 0;
 }
