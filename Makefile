@@ -117,8 +117,8 @@ check-intree:
 	@scripts/deps build guest intree
 	selftests/intree $(INTREE_KERNELS)
 
-# In guests: where clearing memory is slow, and where it is quick. With HOST=1 on this
-# machine, which must have two nodes
+# In guests: where clearing memory is slow, where it is quick, and where instructions are
+# counted in place of time. With HOST=1 on this machine, which must have two nodes
 ifdef HOST
 bench: modules selftests
 	@scripts/deps bench
@@ -133,6 +133,8 @@ bench: guest-modules selftests
 			--output $(build)/$$machine selftests/vm/bench /run/share/output \
 			$(BENCH) || exit; \
 	done
+	selftests/vm/boot --kernel $(KERNEL) --machine bench-count --timeout 1800 \
+		--output $(build)/bench-count selftests/vm/bench --counted /run/share/output
 	selftests/plot $(build)/bench
 endif
 
