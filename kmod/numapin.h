@@ -269,12 +269,13 @@ struct numapin_lane {
  * Lifetime: from open to release of the file, which every mapping has a
  * reference to.
  *
- * Lock rules: no lock. @node and @id do not change, and @mapping is the
- * core's. The task that moves @state from EMPTY to FILLING owns the rest, alone,
- * until it moves it on to READY or back. When READY, nothing changes any more but the views, and anyone
- * with a reference to the file may read. A lock would have to be held both in
- * mmap(), under mmap_lock, and around ALLOC's reply, which may fault and take
- * mmap_lock. @views_lock nests inside mmap_lock, and folio locks do inside both.
+ * Lock rules: no lock. @node and @id do not change, and @mapping is the core's.
+ * The task that moves @state from EMPTY to FILLING owns the rest, alone, until
+ * it moves it on to READY or back. When READY, nothing changes any more but the
+ * views, and anyone with a reference to the file may read. A lock would have to
+ * be held both in mmap(), under mmap_lock, and around ALLOC's reply, which may
+ * fault and take mmap_lock. @views_lock nests inside mmap_lock, and folio locks
+ * do inside both.
  */
 struct numapin_region {
 	struct numapin_node *node;
