@@ -134,7 +134,7 @@ static void reap(struct work_struct *work)
  * A device, a pipe or a socket may still have it. Then it lingers: it counts
  * against limits until they let go of it, or else they would be a way to hold
  * memory that is counted nowhere; and it is not freed by them unseen, for it
- * may have been poisoned meanwhile.
+ * may have been poisoned meanwhile. What the pool had set aside goes back there.
  *
  * Return: what became of it.
  */
@@ -145,6 +145,7 @@ enum numapin_fate numapin_folio_retire(struct numapin_node *node,
 	if (numapin_folio_quarantine(node, folio))
 		return NUMAPIN_FOLIO_GONE;
 	if (likely(folio_ref_count(folio) == 1)) {
+		/* The pool has no small ones, and a call for each is dear. */
 		if (folio_test_large(folio) && numapin_pool_put(node, folio))
 			return NUMAPIN_FOLIO_GONE;
 		return NUMAPIN_FOLIO_FREE;

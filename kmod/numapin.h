@@ -42,8 +42,6 @@
 struct attribute_group;
 struct class;
 struct device;
-struct file;
-struct inode;
 struct mm_struct;
 struct numapin_region;
 struct page;
@@ -51,6 +49,9 @@ struct task_struct;
 struct user_struct;
 
 #define NUMAPIN_NR_CAUSES	(NUMAPIN_CAUSE_ONLY_MOVABLE + 1)
+
+/* How many folios are freed at a time: one by one they take longer. */
+#define NUMAPIN_FREE_BATCH	32
 
 /**
  * struct numapin_pool - a node's folios of HPAGE_PMD_ORDER that root set aside

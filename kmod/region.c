@@ -16,9 +16,6 @@
 /* For pages of regions */
 #define REGION_GFP	(__GFP_ACCOUNT | __GFP_ZERO)
 
-/* How many folios are freed at a time */
-#define FREE_BATCH	32
-
 /**
  * numapin_region_init - make a region without pages, which is all zeroes so far
  * @region: The region
@@ -207,7 +204,7 @@ static void free_pages_of(struct numapin_region *region, struct page **pages,
 	for (i = 0; i < count; i++) {
 		if (!keep(region, page_folio(pages[i])))
 			pages[nr++] = pages[i];
-		if (nr == FREE_BATCH || i == count - 1) {
+		if (nr == NUMAPIN_FREE_BATCH || i == count - 1) {
 			release_pages(pages, nr);
 			nr = 0;
 		}

@@ -20,9 +20,6 @@
 #include "numapin.h"
 #include "trace.h"
 
-/* How many folios are freed at a time: one by one they take longer. */
-#define FREE_BATCH	32
-
 /**
  * struct batch - folios that are to be freed, and let off the limits, together
  * @node: Their node
@@ -36,7 +33,7 @@ struct batch {
 	struct user_struct *user;
 	unsigned int nr;
 	unsigned long nr_pages;
-	struct page *pages[FREE_BATCH];
+	struct page *pages[NUMAPIN_FREE_BATCH];
 };
 
 static_assert(sizeof(struct numapin_share) <= sizeof(struct list_head));
@@ -113,7 +110,7 @@ static void flush(struct batch *batch)
 static void add_to_batch(struct batch *batch, struct folio *folio,
 			 struct numapin_node *node, struct user_struct *user)
 {
-	if (batch->nr == FREE_BATCH || batch->node != node ||
+	if (batch->nr == NUMAPIN_FREE_BATCH || batch->node != node ||
 	    batch->user != user)
 		flush(batch);
 	if (batch->nr)
