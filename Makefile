@@ -134,7 +134,8 @@ bench: guest-modules selftests
 			$(BENCH) || exit; \
 	done
 	selftests/vm/boot --kernel $(KERNEL) --machine bench-count --timeout 1800 \
-		--output $(build)/bench-count selftests/vm/bench --counted /run/share/output
+		--output $(build)/bench-count selftests/vm/bench --counted /run/share/output \
+		$(BENCH)
 	selftests/plot $(build)/bench
 endif
 
