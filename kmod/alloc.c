@@ -164,7 +164,8 @@ static int refuse_full(int nid, unsigned int order, u64 held,
 		       struct numapin_request *req)
 {
 	return numapin_refuse(req, -ENOMEM,
-			      order ? NUMAPIN_CAUSE_NO_HUGE_PAGE :
+			      order == HPAGE_PMD_ORDER ?
+				      NUMAPIN_CAUSE_NO_HUGE_PAGE :
 				      NUMAPIN_CAUSE_NODE_FULL,
 			      node_bytes(nid, zone_free) + held);
 }

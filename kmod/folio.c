@@ -146,7 +146,7 @@ enum numapin_fate numapin_folio_retire(struct numapin_node *node,
 		return NUMAPIN_FOLIO_GONE;
 	if (likely(folio_ref_count(folio) == 1)) {
 		/* The pool has no small ones, and a call for each is dear. */
-		if (folio_test_large(folio) && numapin_pool_put(node, folio))
+		if (numapin_folio_huge(folio) && numapin_pool_put(node, folio))
 			return NUMAPIN_FOLIO_GONE;
 		return NUMAPIN_FOLIO_FREE;
 	}

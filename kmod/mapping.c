@@ -251,14 +251,19 @@ static bool is_region(const struct vm_area_struct *vma)
 	       vma->vm_ops == &numapin_protected_ops;
 }
 
-/* How many of the first of @max pages the hardware has not failed. */
+/* How many of the first of @max pages are of folios that no hardware has failed on. */
 static unsigned long count_good(struct page **pages, unsigned long max)
 {
 	unsigned long nr = 0;
+	struct folio *folio;
 
-	while (nr < max && !PageHWPoison(pages[nr]))
-		nr++;
-	return nr;
+	while (nr < max) {
+		folio = page_folio(pages[nr]);
+		if (numapin_folio_poisoned(folio))
+			return nr;
+		nr += folio_nr_pages(folio) - folio_page_idx(folio, pages[nr]);
+	}
+	return max;
 }
 
 /* Maps the VMA's part of a region without huge pages. */

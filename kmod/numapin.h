@@ -50,6 +50,13 @@ struct user_struct;
 
 #define NUMAPIN_NR_CAUSES	(NUMAPIN_CAUSE_ONLY_MOVABLE + 1)
 
+/*
+ * Of small pages that come together, where they may: the least that the page
+ * allocator keeps in no list of a CPU. To free what has a list costs more: now
+ * and then all of the list is freed.
+ */
+#define NUMAPIN_CLUSTER_ORDER	(PAGE_ALLOC_COSTLY_ORDER + 1)
+
 /* How many folios are freed at a time: one by one they take longer. */
 #define NUMAPIN_FREE_BATCH	32
 
@@ -367,6 +374,11 @@ static inline bool numapin_region_striped(const struct numapin_region *region)
 	return region->nr_lanes > 1;
 }
 
+static inline bool numapin_folio_huge(struct folio *folio)
+{
+	return folio_order(folio) == HPAGE_PMD_ORDER;
+}
+
 static inline int numapin_folio_nid(const struct folio *folio)
 {
 	/* It is in one word with flags, which others may change meanwhile. */
@@ -466,6 +478,7 @@ struct folio *numapin_view_folio(const struct numapin_view *view,
 				 pgoff_t index);
 struct folio *numapin_view_lock_folio(struct numapin_view *view, pgoff_t index,
 				      bool write, struct file *file);
+void numapin_view_enter(struct numapin_view *view, struct folio *folio);
 int numapin_view_nid(struct numapin_view *view, pgoff_t index);
 void numapin_view_begin(struct numapin_region *region);
 bool numapin_view_claim(struct numapin_view *view, struct mm_struct *mm);

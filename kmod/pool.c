@@ -48,7 +48,7 @@ static struct shrinker *shrinker;
 /* Is the folio the pool's, wherever it is? */
 static bool is_pooled(struct folio *folio)
 {
-	return folio_test_large(folio) &&
+	return numapin_folio_huge(folio) &&
 	       page_private(folio_page(folio, MARKED_PAGE)) == POOLED;
 }
 
@@ -65,7 +65,7 @@ static void mark_pooled(struct folio *folio, unsigned long mark)
  */
 void numapin_pool_init_folio(struct folio *folio)
 {
-	if (!folio_test_large(folio))
+	if (!numapin_folio_huge(folio))
 		return;
 	mark_pooled(folio, 0);
 	set_page_private(folio_page(folio, CHARGED_PAGE), 0);

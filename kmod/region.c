@@ -39,22 +39,36 @@ void numapin_region_init(struct numapin_region *region,
 	INIT_LIST_HEAD(&region->views);
 }
 
-/* Puts a page after those that the region has. */
+/* Puts a huge page after those that the region has. */
 static void add_huge(struct numapin_region *region, struct numapin_lane *lane,
 		     struct folio *folio)
 {
 	/* Stale after allocation, and the core maps a PMD by it. */
 	folio->index = numapin_first_small(region);
-	region->first.huge[region->nr_huge++] = folio;
+	numapin_view_enter(&region->first, folio);
+	region->nr_huge++;
 	lane->nr_huge++;
 }
 
+/*
+ * Makes folios of an order, which are in the table one by one after those that the
+ * region has, the region's. Their pages need room there: so the last is first.
+ */
 static void add_small(struct numapin_region *region, struct numapin_lane *lane,
-		      struct folio *folio)
+		      unsigned int order, unsigned long nr)
 {
-	folio->index = numapin_first_small(region) + region->nr_small;
-	region->first.small[region->nr_small++] = &folio->page;
-	lane->nr_small++;
+	struct page **small = &region->first.small[region->nr_small];
+	pgoff_t index = numapin_first_small(region) + region->nr_small;
+	struct folio *folio;
+	unsigned long i;
+
+	for (i = nr; i--;) {
+		folio = page_folio(small[i]);
+		folio->index = index + (i << order);
+		numapin_view_enter(&region->first, folio);
+	}
+	region->nr_small += nr << order;
+	lane->nr_small += nr << order;
 }
 
 static unsigned long huge_pages(const struct numapin_lane *lane)
@@ -135,28 +149,63 @@ static int fill_huge(struct numapin_region *region,
 	return 0;
 }
 
+/* How many pages of PAGE_SIZE a lane is to have, and has not. */
+static unsigned long small_pages_missing(const struct numapin_lane *lane)
+{
+	return lane->nr_pages - huge_pages(lane) - lane->nr_small;
+}
+
+/* What a crew has of them, in folios of an order. */
+static void alloc_small_by_crew(struct numapin_region *region,
+				struct numapin_lane *lane, unsigned int order)
+{
+	struct page **small = &region->first.small[region->nr_small];
+	unsigned long nr;
+
+	nr = numapin_crew_alloc(lane->node, order, REGION_GFP, (void **)small,
+				small_pages_missing(lane) >> order);
+	add_small(region, lane, order, nr);
+}
+
+/* What is to be had without reclaim in clusters. */
+static void alloc_clusters(struct numapin_region *region,
+			   struct numapin_lane *lane)
+{
+	struct folio *folio;
+
+	alloc_small_by_crew(region, lane, NUMAPIN_CLUSTER_ORDER);
+	while (small_pages_missing(lane) >> NUMAPIN_CLUSTER_ORDER &&
+	       !fatal_signal_pending(current)) {
+		folio = numapin_folio_alloc_readily(lane->node,
+						    NUMAPIN_CLUSTER_ORDER,
+						    REGION_GFP);
+		if (!folio)
+			return;
+		region->first.small[region->nr_small] = &folio->page;
+		add_small(region, lane, NUMAPIN_CLUSTER_ORDER, 1);
+		cond_resched();
+	}
+}
+
 /* Pages of PAGE_SIZE of a node, for what it has no huge ones. */
 static int fill_lane_small(struct numapin_region *region,
 			   struct numapin_lane *lane,
 			   struct numapin_request *req)
 {
-	unsigned long wanted = lane->nr_pages - huge_pages(lane);
-	struct page **small = &region->first.small[region->nr_small];
 	struct folio *folio;
-	unsigned long nr, i;
 
 	req->node = lane->node;
-	nr = numapin_crew_alloc(lane->node, 0, REGION_GFP, (void **)small,
-				wanted);
-	for (i = 0; i < nr; i++)
-		add_small(region, lane, page_folio(small[i]));
-	while (lane->nr_small < wanted) {
+	if (!(req->flags & NUMAPIN_ALLOC_NO_HUGE))
+		alloc_clusters(region, lane);
+	alloc_small_by_crew(region, lane, 0);
+	while (small_pages_missing(lane)) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		folio = numapin_folio_alloc(req, 0, REGION_GFP, held(lane));
 		if (IS_ERR(folio))
 			return PTR_ERR(folio);
-		add_small(region, lane, folio);
+		region->first.small[region->nr_small] = &folio->page;
+		add_small(region, lane, 0, 1);
 		cond_resched();
 	}
 	return 0;
@@ -196,15 +245,20 @@ static bool keep(struct numapin_region *region, struct folio *folio)
 }
 
 /* In batches: to let the cgroup off each page by itself takes longest. */
-static void free_pages_of(struct numapin_region *region, struct page **pages,
-			  unsigned long count)
+static void free_folios(struct numapin_region *region)
 {
-	unsigned long i, nr = 0;
+	pgoff_t end = numapin_first_small(region) + region->nr_small;
+	struct page *pages[NUMAPIN_FREE_BATCH];
+	unsigned int nr = 0;
+	struct folio *folio;
+	pgoff_t index = 0;
 
-	for (i = 0; i < count; i++) {
-		if (!keep(region, page_folio(pages[i])))
-			pages[nr++] = pages[i];
-		if (nr == NUMAPIN_FREE_BATCH || i == count - 1) {
+	while (index < end) {
+		folio = numapin_view_folio(&region->first, index);
+		index += folio_nr_pages(folio);
+		if (!keep(region, folio))
+			pages[nr++] = &folio->page;
+		if (nr == NUMAPIN_FREE_BATCH || index == end) {
 			release_pages(pages, nr);
 			nr = 0;
 		}
@@ -225,10 +279,7 @@ static void uncharge(struct numapin_region *region, unsigned int nr_lanes)
 /* Frees what fill() made, however far it came, and lets it off the limits. */
 static void free_shared(struct numapin_region *region)
 {
-	/* A folio is its first page. */
-	free_pages_of(region, (struct page **)region->first.huge,
-		      region->nr_huge);
-	free_pages_of(region, region->first.small, region->nr_small);
+	free_folios(region);
 	numapin_view_free_tables(&region->first);
 	uncharge(region, region->nr_lanes);
 	region->nr_huge = 0;

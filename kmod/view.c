@@ -65,25 +65,42 @@ struct folio *numapin_view_folio(const struct numapin_view *view,
 	return page ? page_folio(page) : NULL;
 }
 
-/* Puts a folio where one of its size belongs. */
-static void set_folio(struct numapin_view *view, pgoff_t index,
-		      struct folio *folio)
+/**
+ * numapin_view_enter - put a folio where its index says
+ * @view: The view, which nobody else has, or by its lock
+ * @folio: The folio
+ */
+void numapin_view_enter(struct numapin_view *view, struct folio *folio)
 {
-	pgoff_t first_small = numapin_first_small(view->region);
+	pgoff_t index = folio->index;
+	struct page **small;
+	long i;
 
-	spin_lock(&view->lock);
-	if (index < first_small)
+	if (numapin_folio_huge(folio)) {
 		view->huge[index >> HPAGE_PMD_ORDER] = folio;
-	else
-		view->small[index - first_small] = &folio->page;
+		return;
+	}
+	small = &view->small[index - numapin_first_small(view->region)];
+	for (i = 0; i < folio_nr_pages(folio); i++)
+		small[i] = folio_page(folio, i);
+}
+
+static void set_folio(struct numapin_view *view, struct folio *folio)
+{
+	spin_lock(&view->lock);
+	numapin_view_enter(view, folio);
 	spin_unlock(&view->lock);
 }
 
-/* How many pages are from one folio of the region to the next, at @index. */
-static unsigned long folio_pages_at(const struct numapin_region *region,
-				    pgoff_t index)
+/* Where the entry after that at @index begins. */
+static pgoff_t next_index(const struct numapin_region *region, pgoff_t index,
+			  struct folio *folio)
 {
-	return index < numapin_first_small(region) ? HPAGE_PMD_NR : 1;
+	if (folio)
+		return folio->index + folio_nr_pages(folio);
+	if (index < numapin_first_small(region))
+		return ALIGN_DOWN(index, HPAGE_PMD_NR) + HPAGE_PMD_NR;
+	return index + 1;
 }
 
 /* Has a folio, as allocated, count against a user, whose reference it takes. */
@@ -129,7 +146,7 @@ static void free_in_batch(struct batch *batch, struct folio *folio)
 	long nr = folio_nr_pages(folio);
 	enum numapin_fate fate;
 
-	if (folio_test_large(folio))
+	if (numapin_folio_huge(folio))
 		atomic_long_sub(nr, &node->huge_pages);
 	folio->private = NULL;
 	fate = numapin_folio_retire(node, folio, user);
@@ -179,7 +196,7 @@ static struct folio *alloc_counted(const struct numapin_region *region,
 		goto err;
 	}
 	begin_share(copy, user);
-	if (folio_test_large(copy))
+	if (numapin_folio_huge(copy))
 		atomic_long_add(1L << order, &req.node->huge_pages);
 	return copy;
 
@@ -299,7 +316,7 @@ static struct folio *replace(struct numapin_view *view, struct folio *folio,
 		goto err_copy;
 	folio_get(copy);
 	folio_lock(copy);
-	set_folio(view, copy->index, copy);
+	set_folio(view, copy);
 	share_of(folio)->holders--;
 	unmap_folio(region, folio);
 	return copy;
@@ -412,11 +429,11 @@ static void let_go_of_all(struct numapin_view *view)
 	struct numapin_region *region = view->region;
 	struct batch batch = { };
 	struct folio *folio;
-	pgoff_t index;
+	pgoff_t index = 0;
 
-	for (index = 0; index < region->nr_pages;
-	     index += folio_pages_at(region, index)) {
+	while (index < region->nr_pages) {
 		folio = numapin_view_folio(view, index);
+		index = next_index(region, index, folio);
 		/* Before its first fork() nobody else has any of them. */
 		if (folio && !view->protected)
 			free_in_batch(&batch, folio);
@@ -595,7 +612,7 @@ static int copy_lent(struct numapin_view *child, struct folio *folio,
 	if (rc)
 		free_folio(copy);
 	else
-		set_folio(child, copy->index, copy);
+		set_folio(child, copy);
 	return rc;
 }
 
@@ -614,7 +631,7 @@ static int share_folio(struct numapin_view *child, struct folio *folio,
 		add_spare(folio, spare);
 	share_of(folio)->holders++;
 	folio_unlock(folio);
-	set_folio(child, folio->index, folio);
+	set_folio(child, folio);
 	return 0;
 }
 
@@ -652,8 +669,7 @@ static int share_folios(const struct numapin_view *parent,
 			if (rc)
 				return rc;
 		}
-		nr = folio_pages_at(parent->region, index);
-		index = ALIGN_DOWN(index, nr) + nr;
+		index = next_index(parent->region, index, folio);
 		cond_resched();
 	}
 	return 0;

@@ -18,8 +18,8 @@
  *
  * Memory is the process's own, as malloc's is: after fork() parent and child
  * each have it as it was then, and neither sees what the other writes. What is
- * written first after a fork is copied, on the node, a 2 MiB page or a 4 KiB
- * page at a time. Threads share it, execve() drops it, and each process frees
+ * written first after a fork is copied, on the node: a 2 MiB page at a time, 64 KiB
+ * of what is smaller, or a 4 KiB page. Threads share it, execve() drops it, and each process frees
  * its own. With NUMAPIN_SHARED it is one for all who inherit it.
  *
  *                            as it is            with NUMAPIN_SHARED
@@ -83,7 +83,7 @@ enum numapin_outcome {
  * @NUMAPIN_STRICT: Fail rather than return UNBOUND memory.
  * @NUMAPIN_HUGE: 2 MiB pages only, or fail. Only the module can promise it.
  *                The size must be a multiple of 2 MiB.
- * @NUMAPIN_NO_HUGE: 4 KiB pages only; copies after fork() are as fine.
+ * @NUMAPIN_NO_HUGE: 4 KiB pages only, and copies after fork() are of one.
  * @NUMAPIN_SHARED: Shared with children after fork(), and not private to each.
  *                  Where there is no fork(), the same as without it.
  * @NUMAPIN_RESERVE: At each fork(), memory is set aside for all that may be

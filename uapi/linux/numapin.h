@@ -31,8 +31,8 @@
  *    has a copy then, of the same size, which was allocated on the node, counts
  *    against the limits of the task that wrote, and is charged to its memory
  *    cgroup. Who is the last to have a page writes to it without a copy.
- *  - A copy that is not to be had (the node is full, or has no free 2 MiB page;
- *    a limit; a cpuset without the node) is SIGBUS for who writes, or EFAULT for
+ *  - A copy that is not to be had (the node is full, or has not as much in one
+ *    piece; a limit; a cpuset without the node) is SIGBUS for who writes, or EFAULT for
  *    a system call that does. failed_copies in sysfs counts them, and failures/
  *    what for. A child whose tables cannot be allocated has SIGBUS at any access
  *    (failed_views). fork() itself fails for neither.
@@ -109,12 +109,12 @@
  * again. All of this is since version 0.2 of the module.
  *
  * Pages that a device, a pipe or a socket still has when the region ends count
- * on until it lets go of them, and a moment longer: a 2 MiB page as a whole
- * (/sys/class/numapin/nodeN/lingering_bytes). They are nobody else's till then.
+ * on until it lets go of them, and a moment longer: a 2 MiB page or a cluster as a
+ * whole (/sys/class/numapin/nodeN/lingering_bytes). They are nobody else's till then.
  *
  * A page on which the hardware fails: a mapping that has it keeps it, faulting
- * it in is SIGBUS, as is any of the 2 MiB page that it is part of, and at the
- * region's end both are kept from use (/sys/class/numapin/nodeN/poisoned_bytes).
+ * it in is SIGBUS, as is any of the 2 MiB page or the cluster that it is part of, and
+ * at the region's end all of that is kept from use (/sys/class/numapin/nodeN/poisoned_bytes).
  *
  * /proc/PID/fdinfo/FD has numapin-node; and of a file with a region
  * numapin-region, which is a number that tracepoints give it and no other region
@@ -159,7 +159,7 @@
  * enum numapin_alloc_flags - flags of struct numapin_alloc
  * @NUMAPIN_ALLOC_HUGE: 2 MiB pages only: fail rather than fall back to 4 KiB.
  *                      The length must be a multiple of 2 MiB.
- * @NUMAPIN_ALLOC_NO_HUGE: 4 KiB pages only.
+ * @NUMAPIN_ALLOC_NO_HUGE: 4 KiB pages only, each by itself.
  * @NUMAPIN_ALLOC_PRIVATE: The region is a process's own, and copied on write
  *                         after fork(). Since ABI version 2.
  * @NUMAPIN_ALLOC_RESERVE: fork() sets aside what copies may need. With
@@ -167,8 +167,11 @@
  *                         version 2.
  *
  * With neither of the first two the region has 2 MiB pages as far as its length
- * allows and the node has them, and 4 KiB pages for the rest. Both at once are
- * EINVAL.
+ * allows and the node has them, and 4 KiB pages for the rest. Of those 16 at a time
+ * are a cluster, from the first on, as far as the node has such pieces ready: it is
+ * mapped as 4 KiB pages are, but it is one page to copies after fork(), to hardware
+ * that fails and to who has some of it when the region ends (since version 0.2 of the
+ * module). Both at once are EINVAL.
  */
 enum numapin_alloc_flags {
 	NUMAPIN_ALLOC_HUGE	= 1 << 0,
@@ -180,7 +183,9 @@ enum numapin_alloc_flags {
 /**
  * enum numapin_cause - what an allocation failed for
  * @NUMAPIN_CAUSE_NONE: It did not fail, or it did for what errno says alone.
- * @NUMAPIN_CAUSE_NODE_FULL: ENOMEM: the node has no more free pages.
+ * @NUMAPIN_CAUSE_NODE_FULL: ENOMEM: the node has no more free pages; or for the copy
+ *                           of a cluster not as many in one piece (in failures/
+ *                           alone).
  * @NUMAPIN_CAUSE_NO_HUGE_PAGE: ENOMEM: the node has no free 2 MiB page and
  *                              %NUMAPIN_ALLOC_HUGE was set; or a copy of one was
  *                              to be made (in failures/ alone).
