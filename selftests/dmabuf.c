@@ -16,7 +16,7 @@
 
 /* Both kinds of VMA: 2 MiB pages with small ones behind them, and small ones. */
 #define MIXED (2 * HUGE_PAGE + 8 * PAGE)
-#define SMALL (16 * PAGE)
+#define SMALL CLUSTER
 
 FIXTURE(region) {
 	int fd;
@@ -30,6 +30,7 @@ FIXTURE_VARIANT(region) {
 };
 
 FIXTURE_VARIANT_ADD(region, mixed) { .bytes = MIXED };
+FIXTURE_VARIANT_ADD(region, cluster) { .bytes = SMALL };
 FIXTURE_VARIANT_ADD(region, small) { .bytes = SMALL, .flags = NUMAPIN_ALLOC_NO_HUGE };
 
 FIXTURE_SETUP(region)

@@ -28,6 +28,8 @@
 
 #define PAGE ((size_t)4096)
 #define HUGE_PAGE (2 * MIB)
+/* Small pages that numapin has together, where it may */
+#define CLUSTER (16 * PAGE)
 
 /*
  * Until a condition is true, for a minute at most, or on a kernel that looks for mistakes,

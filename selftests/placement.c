@@ -110,6 +110,66 @@ TEST_F(region, takes_no_fault_once_populated)
 	EXPECT_EQ(0, faults_to_touch(self->addr, variant->bytes));
 }
 
+/* How many clusters of one folio each a range has, from its start on, by /proc/kpageflags */
+static size_t clusters(const char *addr, size_t bytes)
+{
+	size_t nr = 0, page;
+
+	for (; bytes >= CLUSTER; addr += CLUSTER, bytes -= CLUSTER, nr++) {
+		const uint64_t first = page_frame(addr);
+
+		if (!(page_flags(first) & 1ULL << KPF_COMPOUND_HEAD))
+			break;
+		for (page = 1; page < CLUSTER / PAGE; page++)
+			if (page_frame(addr + page * PAGE) != first + page ||
+			    !(page_flags(first + page) & 1ULL << KPF_COMPOUND_TAIL))
+				return nr;
+	}
+	return nr;
+}
+
+FIXTURE(small) {
+};
+
+FIXTURE_VARIANT(small) {
+	uint32_t flags;
+	size_t huge_bytes;
+	size_t clusters;
+};
+
+FIXTURE_VARIANT_ADD(small, alone) { .clusters = 5 };
+FIXTURE_VARIANT_ADD(small, behind_a_huge_page) { .huge_bytes = HUGE_PAGE, .clusters = 5 };
+FIXTURE_VARIANT_ADD(small, private) { .flags = NUMAPIN_ALLOC_PRIVATE, .clusters = 5 };
+FIXTURE_VARIANT_ADD(small, by_themselves) { .flags = NUMAPIN_ALLOC_NO_HUGE };
+
+FIXTURE_SETUP(small)
+{
+}
+
+FIXTURE_TEARDOWN(small)
+{
+	EXPECT_TRUE(nothing_left());
+}
+
+TEST_F(small, small_pages_come_in_clusters)
+{
+	const size_t bytes = variant->huge_bytes + 5 * CLUSTER + 3 * PAGE;
+	char *addr;
+	int fd;
+
+	fd = open_node(1, O_RDWR);
+	ASSERT_EQ(0, alloc_region(fd, bytes, variant->flags, NULL));
+	addr = map_shared(fd, bytes, MAP_POPULATE);
+	ASSERT_NE(MAP_FAILED, addr);
+	EXPECT_TRUE(all_zero(addr, bytes));
+	EXPECT_EQ(0, pages_elsewhere(addr, bytes, 1));
+	EXPECT_EQ(variant->clusters,
+		  clusters(addr + variant->huge_bytes, bytes - variant->huge_bytes));
+	EXPECT_EQ(0, faults_to_touch(addr, bytes));
+	munmap(addr, bytes);
+	close(fd);
+}
+
 /* A mapping that the pages are not congruent to has them by PTEs. */
 TEST(unaligned_mapping)
 {

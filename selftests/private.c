@@ -32,17 +32,31 @@ FIXTURE_VARIANT(region) {
 	size_t bytes;
 	size_t huge_bytes;
 	uint32_t flags;
+	size_t page;	/* what is copied at a time */
+	size_t unit;	/* the region is two of them, and three small pages */
 };
+
+#define BYTES(_unit) (2 * (_unit) + 3 * PAGE)
 
 /* Both kinds of VMA: 2 MiB pages with small ones behind them, and small ones. */
 FIXTURE_VARIANT_ADD(region, huge) {
-	.bytes = 2 * HUGE_PAGE + 3 * PAGE,
+	.bytes = BYTES(HUGE_PAGE),
 	.huge_bytes = 2 * HUGE_PAGE,
+	.page = HUGE_PAGE,
+	.unit = HUGE_PAGE,
+};
+
+FIXTURE_VARIANT_ADD(region, clusters) {
+	.bytes = BYTES(CLUSTER),
+	.page = CLUSTER,
+	.unit = CLUSTER,
 };
 
 FIXTURE_VARIANT_ADD(region, small) {
-	.bytes = 2 * HUGE_PAGE + 3 * PAGE,
+	.bytes = BYTES(HUGE_PAGE),
 	.flags = NUMAPIN_ALLOC_NO_HUGE,
+	.page = PAGE,
+	.unit = HUGE_PAGE,
 };
 
 /* Maps a new private region whole, and in *@fd leaves its file. */
@@ -169,7 +183,7 @@ TEST_F(region, without_a_child_left)
 	EXPECT_EQ(variant->bytes, counter(1, "bytes"));
 }
 
-/* A page written is a 2 MiB page copied, or a page of 4 KiB. */
+/* A page written is a 2 MiB page copied, or a cluster, or a page of 4 KiB. */
 TEST_F(region, one_page_written)
 {
 	struct worker child;
@@ -180,14 +194,14 @@ TEST_F(region, one_page_written)
 		CHILD_EXPECT(is_as(self->addr, variant->bytes, 1));
 		_exit(0);
 	}
-	self->addr[HUGE_PAGE + 5 * PAGE + 3] ^= 1;
-	EXPECT_EQ(variant->bytes + (variant->huge_bytes ? HUGE_PAGE : PAGE), counter(1, "bytes"));
+	self->addr[variant->unit + 5 * PAGE + 3] ^= 1;
+	EXPECT_EQ(variant->bytes + variant->page, counter(1, "bytes"));
 	self->addr[variant->bytes - 1] ^= 1;
-	EXPECT_EQ(variant->bytes + (variant->huge_bytes ? HUGE_PAGE : PAGE) + PAGE,
+	EXPECT_EQ(variant->bytes + variant->page + PAGE,
 		  counter(1, "bytes"));
 	hand_over(&child);
 	EXPECT_EQ(0, worker_wait(&child));
-	self->addr[HUGE_PAGE + 5 * PAGE + 3] ^= 1;
+	self->addr[variant->unit + 5 * PAGE + 3] ^= 1;
 	self->addr[variant->bytes - 1] ^= 1;
 	EXPECT_TRUE(is_as(self->addr, variant->bytes, 1));
 }
@@ -313,7 +327,7 @@ TEST_F(region, execve)
 /* A hole before fork is one for both; one made after it is its maker's. */
 TEST_F(region, partial_munmap)
 {
-	char *hole = self->addr + HUGE_PAGE / 2, *later = self->addr + HUGE_PAGE + 3 * PAGE;
+	char *hole = self->addr + variant->unit / 2, *later = self->addr + variant->unit + 3 * PAGE;
 	struct worker child;
 
 	ASSERT_EQ(0, munmap(hole, 4 * PAGE));
@@ -321,15 +335,15 @@ TEST_F(region, partial_munmap)
 	if (!child.pid) {
 		CHILD_EXPECT(madvise(hole, PAGE, MADV_NORMAL) && errno == ENOMEM);
 		munmap(later, 2 * PAGE);
-		write_all(self->addr, HUGE_PAGE / 2, 2);
+		write_all(self->addr, variant->unit / 2, 2);
 		write_all(later + 2 * PAGE, PAGE, 2);
 		hand_over(&child);
 		take_over(&child);
-		CHILD_EXPECT(is_as(self->addr, HUGE_PAGE / 2, 2));
+		CHILD_EXPECT(is_as(self->addr, variant->unit / 2, 2));
 		_exit(0);
 	}
 	ASSERT_TRUE(take_over(&child));
-	EXPECT_TRUE(is_as(self->addr, HUGE_PAGE / 2, 1));
+	EXPECT_TRUE(is_as(self->addr, variant->unit / 2, 1));
 	write_all(later, 3 * PAGE, 3);
 	hand_over(&child);
 	EXPECT_EQ(0, worker_wait(&child));
@@ -339,34 +353,32 @@ TEST_F(region, partial_munmap)
 /* Moved before and after the fork, by either side */
 TEST_F(region, mremap)
 {
-	char *there = mmap(NULL, 4 * HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *there = mmap(NULL, 4 * variant->unit, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *last = self->addr + variant->bytes - 3 * PAGE;
+	char *far = there + variant->unit;
 	struct worker child;
 
 	ASSERT_EQ(there, mremap(last, 3 * PAGE, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, there));
 	write_all(there, 3 * PAGE, 1);
 	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
-		char *far = there + HUGE_PAGE;
-
 		CHILD_EXPECT(mremap(there, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, far) == far);
 		write_all(far, PAGE, 2);
 		hand_over(&child);
 		take_over(&child);
 		CHILD_EXPECT(is_as(far, PAGE, 2));
-		CHILD_EXPECT(is_as(self->addr, 2 * HUGE_PAGE, 1));
+		CHILD_EXPECT(is_as(self->addr, 2 * variant->unit, 1));
 		_exit(0);
 	}
 	ASSERT_TRUE(take_over(&child));
 	EXPECT_TRUE(is_as(there, 3 * PAGE, 1));
-	ASSERT_EQ(there + HUGE_PAGE, mremap(there, 3 * PAGE, 3 * PAGE,
-					    MREMAP_MAYMOVE | MREMAP_FIXED, there + HUGE_PAGE));
-	write_all(there + HUGE_PAGE, 3 * PAGE, 3);
-	write_all(self->addr, 2 * HUGE_PAGE, 3);
+	ASSERT_EQ(far, mremap(there, 3 * PAGE, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, far));
+	write_all(far, 3 * PAGE, 3);
+	write_all(self->addr, 2 * variant->unit, 3);
 	hand_over(&child);
 	EXPECT_EQ(0, worker_wait(&child));
-	EXPECT_TRUE(is_as(there + HUGE_PAGE, 3 * PAGE, 3));
-	munmap(there, 4 * HUGE_PAGE);
+	EXPECT_TRUE(is_as(far, 3 * PAGE, 3));
+	munmap(there, 4 * variant->unit);
 }
 
 /* Protections come and go, and open no way round the copy. */
@@ -374,7 +386,7 @@ TEST_F(region, mprotect)
 {
 	struct worker child;
 
-	ASSERT_EQ(0, mprotect(self->addr, HUGE_PAGE / 2, PROT_READ));
+	ASSERT_EQ(0, mprotect(self->addr, variant->unit / 2, PROT_READ));
 	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		/* Read, that there be entries in page tables to become writable. */
@@ -402,28 +414,28 @@ TEST_F(region, mprotect)
 /* What a child is not to have it has not, and its parent writes there as ever. */
 TEST_F(region, madv_dontfork)
 {
-	char *part = self->addr + HUGE_PAGE / 2;
-	const size_t rest = variant->bytes - HUGE_PAGE;
+	char *part = self->addr + variant->unit / 2;
+	const size_t rest = variant->bytes - variant->unit;
 	struct worker child;
 
-	ASSERT_EQ(0, madvise(part, HUGE_PAGE / 2, MADV_DONTFORK));
+	ASSERT_EQ(0, madvise(part, variant->unit / 2, MADV_DONTFORK));
 	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		CHILD_EXPECT(madvise(part, PAGE, MADV_NORMAL) && errno == ENOMEM);
 		hand_over(&child);
 		take_over(&child);
-		CHILD_EXPECT(is_as(self->addr, HUGE_PAGE / 2, 1));
-		CHILD_EXPECT(!not_by(self->addr + HUGE_PAGE, rest, 1) ||
-			     !pages_elsewhere(self->addr + HUGE_PAGE, rest, 1));
+		CHILD_EXPECT(is_as(self->addr, variant->unit / 2, 1));
+		CHILD_EXPECT(!not_by(self->addr + variant->unit, rest, 1) ||
+			     !pages_elsewhere(self->addr + variant->unit, rest, 1));
 		_exit(0);
 	}
 	ASSERT_TRUE(take_over(&child));
 	/* Of small pages it is the parent's alone, and is not copied. */
-	write_all(part, HUGE_PAGE / 2, 2);
-	EXPECT_EQ(variant->bytes + (variant->huge_bytes ? HUGE_PAGE : 0), counter(1, "bytes"));
-	write_all(self->addr, HUGE_PAGE / 2, 3);
-	EXPECT_TRUE(is_as(part, HUGE_PAGE / 2, 2));
-	EXPECT_TRUE(is_as(self->addr, HUGE_PAGE / 2, 3));
+	write_all(part, variant->unit / 2, 2);
+	EXPECT_EQ(variant->bytes + (variant->page > PAGE ? variant->page : 0), counter(1, "bytes"));
+	write_all(self->addr, variant->unit / 2, 3);
+	EXPECT_TRUE(is_as(part, variant->unit / 2, 2));
+	EXPECT_TRUE(is_as(self->addr, variant->unit / 2, 3));
 	hand_over(&child);
 	EXPECT_EQ(0, worker_wait(&child));
 }
@@ -764,9 +776,9 @@ TEST_F(region, copy_beyond_memlock)
 	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		take_over(&child);
-		CHILD_EXPECT(become_nobody(variant->huge_bytes ? HUGE_PAGE : PAGE));
+		CHILD_EXPECT(become_nobody(variant->page));
 		CHILD_EXPECT(!is_bus_error(self->addr, true));
-		CHILD_EXPECT(is_bus_error(self->addr + HUGE_PAGE, true));
+		CHILD_EXPECT(is_bus_error(self->addr + variant->unit, true));
 		CHILD_EXPECT(become_root());
 		_exit(0);
 	}
@@ -774,7 +786,7 @@ TEST_F(region, copy_beyond_memlock)
 	EXPECT_EQ(0, worker_wait(&child));
 	EXPECT_EQ(refused + 1, counter(1, "failures/memlock"));
 	/* It is let off when the copies are gone. */
-	EXPECT_TRUE(IN_CHILD(become_nobody(HUGE_PAGE) && !is_bus_error(self->addr, true)));
+	EXPECT_TRUE(IN_CHILD(become_nobody(variant->page) && !is_bus_error(self->addr, true)));
 }
 
 /* A long-term pin: AF_XDP's, which every kernel takes before the first fork */
@@ -786,12 +798,12 @@ TEST_F(region, pinned_before_fork)
 	struct xdp xdp;
 
 	ASSERT_LE(0, packets);
-	ASSERT_EQ(0, open_xdp(&xdp, self->addr, HUGE_PAGE));
+	ASSERT_EQ(0, open_xdp(&xdp, self->addr, variant->unit));
 	ASSERT_TRUE(worker_fork(&child));
 	if (!child.pid) {
 		/* It has a copy of what is pinned from the start. */
-		CHILD_EXPECT(frames_changed(self->addr, HUGE_PAGE, self->frames) ==
-			     HUGE_PAGE / PAGE);
+		CHILD_EXPECT(frames_changed(self->addr, variant->unit, self->frames) ==
+			     variant->unit / PAGE);
 		CHILD_EXPECT(is_as(self->addr, variant->bytes, 1));
 		hand_over(&child);
 		take_over(&child);
@@ -803,7 +815,7 @@ TEST_F(region, pinned_before_fork)
 	((struct ethhdr *)sent)->h_proto = htons(ETHERTYPE);
 	memset(sent + sizeof(struct ethhdr), 'x', sizeof(sent) - sizeof(struct ethhdr));
 	memcpy(self->addr + PAGE, sent, sizeof(sent));
-	EXPECT_EQ(0, frames_changed(self->addr, HUGE_PAGE, self->frames));
+	EXPECT_EQ(0, frames_changed(self->addr, variant->unit, self->frames));
 	ASSERT_TRUE(send_from(&xdp, PAGE));
 	EXPECT_EQ(sizeof(data), recv(packets, data, sizeof(data), 0));
 	EXPECT_EQ(0, memcmp(sent, data, sizeof(data)));
@@ -825,7 +837,7 @@ TEST_F(region, fixed_buffers_before_fork)
 	if (!may_fill_nodes())
 		SKIP(return, GUEST_ONLY);
 	fixed.disk = open_disk();
-	error = fix(&fixed, self->addr, HUGE_PAGE);
+	error = fix(&fixed, self->addr, variant->unit);
 	if (error) {
 		EXPECT_EQ(EOPNOTSUPP, error);
 		return;
@@ -842,7 +854,7 @@ TEST_F(region, fixed_buffers_before_fork)
 	memset(spot, 'g', SPOT_BYTES);
 	EXPECT_EQ(0, write_fixed(&fixed, spot, data));
 	EXPECT_EQ(0, memcmp(spot, data, sizeof(data)));
-	EXPECT_EQ(0, frames_changed(self->addr, HUGE_PAGE, self->frames));
+	EXPECT_EQ(0, frames_changed(self->addr, variant->unit, self->frames));
 	hand_over(&child);
 	EXPECT_EQ(0, worker_wait(&child));
 	io_uring_queue_exit(&fixed.ring);
@@ -861,12 +873,12 @@ TEST_F(region, pinned_after_fork)
 	struct xdp xdp;
 
 	EXPECT_TRUE(fork_and_exit());
-	EXPECT_EQ(refuses_pins() ? EFAULT : 0, open_xdp(&xdp, self->addr, HUGE_PAGE));
+	EXPECT_EQ(refuses_pins() ? EFAULT : 0, open_xdp(&xdp, self->addr, variant->unit));
 	if (refuses_pins())
 		return;
 	/* Where it is pinned after a fork, it is as if before the next. */
-	EXPECT_TRUE(IN_CHILD(frames_changed(self->addr, HUGE_PAGE, self->frames) ==
-			     HUGE_PAGE / PAGE));
+	EXPECT_TRUE(IN_CHILD(frames_changed(self->addr, variant->unit, self->frames) ==
+			     variant->unit / PAGE));
 	close_xdp(&xdp);
 }
 
@@ -899,7 +911,7 @@ TEST_F(region, direct_io_after_fork)
 TEST_F(region, lent_at_a_fork)
 {
 	struct iovec page = { self->addr + 5 * PAGE, PAGE };
-	const size_t lent = variant->huge_bytes ? HUGE_PAGE / PAGE : 1;
+	const size_t lent = variant->page / PAGE;
 	struct worker child;
 	int pipes[2];
 

@@ -30,13 +30,13 @@ FIXTURE_VARIANT(region) {
 /* Both kinds of VMA: 2 MiB pages with small ones behind them, and small ones. */
 FIXTURE_VARIANT_ADD(region, huge) {
 	.name = "2 MiB pages",
-	.bytes = 2 * HUGE_PAGE + 8 * PAGE,
+	.bytes = 2 * HUGE_PAGE + CLUSTER + 8 * PAGE,
 	.huge_bytes = 2 * HUGE_PAGE,
 };
 
 FIXTURE_VARIANT_ADD(region, small) {
 	.name = "4 KiB pages",
-	.bytes = 2 * HUGE_PAGE + 8 * PAGE,
+	.bytes = 2 * HUGE_PAGE + CLUSTER + 8 * PAGE,
 	.flags = NUMAPIN_ALLOC_NO_HUGE,
 };
 
