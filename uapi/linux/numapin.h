@@ -32,8 +32,8 @@
  *    against the limits of the task that wrote, and is charged to its memory
  *    cgroup. Who is the last to have a page writes to it without a copy.
  *  - A copy that is not to be had (the node is full, or has not as much in one
- *    piece; a limit; a cpuset without the node) is SIGBUS for who writes, or EFAULT for
- *    a system call that does. failed_copies in sysfs counts them, and failures/
+ *    piece; a limit; a cpuset without the node) is SIGBUS for who writes, or EFAULT
+ *    for a system call that does. failed_copies in sysfs counts them, and failures/
  *    what for. A child whose tables cannot be allocated has SIGBUS at any access
  *    (failed_views). fork() itself fails for neither.
  *  - With NUMAPIN_ALLOC_RESERVE neither happens to who was forked with success:
