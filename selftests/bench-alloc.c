@@ -211,7 +211,7 @@ static const size_t all_sizes[] = {
 struct result {
 	double get[MAX_ROUNDS];
 	double put[MAX_ROUNDS];
-	double faults;		/* of one allocation: while it is got */
+	double faults;		/* of one allocation, the most of any round: while it is got */
 	double late_faults;	/* and when it is used after that */
 	bool measured;
 };
@@ -270,6 +270,12 @@ static void warm_up(const struct way *way, size_t size)
 	way->put(addr, bytes);
 }
 
+static void keep_most(double *most, double faults)
+{
+	if (faults > *most)
+		*most = faults;
+}
+
 /* One round of a way at a size */
 static bool measure(int w, int s, int round)
 {
@@ -300,8 +306,8 @@ static bool measure(int w, int s, int round)
 		touch(addrs[i], bytes);
 	/* To write down what was counted may be a fault of the benchmark's own. */
 	after = page_faults();
-	result->faults = (double)(late - faults) / nr;
-	result->late_faults = (double)(after - late) / nr;
+	keep_most(&result->faults, (double)(late - faults) / nr);
+	keep_most(&result->late_faults, (double)(after - late) / nr);
 	result->get[round] = (way->write ? way->write(addrs, nr, bytes) : got - start) / nr;
 	freed = now();
 	for (size_t i = 0; i < nr; i++)
@@ -403,9 +409,9 @@ static void print_people(size_t max)
 	print_rows(print_put_ratio, max);
 	printf("\nIts spread\n");
 	print_rows(print_put_spread, max);
-	printf("\nPage faults until it is usable\n");
+	printf("\nPage faults until it is usable: the most of any round\n");
 	print_rows(print_faults, max);
-	printf("\nPage faults after that\n");
+	printf("\nPage faults after that, the same\n");
 	print_rows(print_late_faults, max);
 }
 
