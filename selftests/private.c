@@ -1018,7 +1018,7 @@ FIXTURE_VARIANT_ADD(reserve, small) { .flags = NUMAPIN_ALLOC_NO_HUGE };
 
 FIXTURE_SETUP(reserve)
 {
-	self->bytes = 2 * HUGE_PAGE + 3 * PAGE;
+	self->bytes = 2 * HUGE_PAGE + CLUSTER + 3 * PAGE;
 	self->huge_bytes = variant->flags ? 0 : 2 * HUGE_PAGE;
 	self->addr = map_private_region(&self->fd, self->bytes,
 					variant->flags | NUMAPIN_ALLOC_RESERVE);
