@@ -52,8 +52,8 @@ struct user_struct;
 
 /*
  * Of small pages that come together, where they may: the least that the page
- * allocator keeps in no list of a CPU. To free what has a list costs more: now
- * and then all of the list is freed.
+ * allocator keeps in no list of a CPU, which has to be emptied now and then as
+ * something is freed.
  */
 #define NUMAPIN_CLUSTER_ORDER	(PAGE_ALLOC_COSTLY_ORDER + 1)
 

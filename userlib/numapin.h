@@ -18,8 +18,8 @@
  *
  * Memory is the process's own, as malloc's is: after fork() parent and child
  * each have it as it was then, and neither sees what the other writes. What is
- * written first after a fork is copied, on the node: a 2 MiB page at a time, 64 KiB
- * of what is smaller, or a 4 KiB page. Threads share it, execve() drops it, and each
+ * written first after a fork is copied, on the node: a 2 MiB page at a time, or
+ * up to 64 KiB of what is smaller. Threads share it, execve() drops it, and each
  * process frees its own. With NUMAPIN_SHARED it is one for all who inherit it.
  *
  *                            as it is            with NUMAPIN_SHARED
