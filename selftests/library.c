@@ -721,6 +721,36 @@ TEST(small_memory_shares_a_region)
 	EXPECT_TRUE(all_freed());
 }
 
+/*
+ * What is as large as a cluster is one, unless it is not to be; and what is smaller none,
+ * whose copies after a fork would be of others' memory too.
+ */
+TEST(small_memory_of_a_clusters_size)
+{
+	static const struct {
+		size_t bytes;
+		unsigned int flags;
+		size_t clusters;
+	} wishes[] = {
+		{ CLUSTER, 0, 1 },
+		{ CLUSTER, NUMAPIN_NO_HUGE, 0 },
+		{ CLUSTER - PAGE, 0, 0 },
+		{ CLUSTER, 0, 1 },
+		{ CLUSTER, NUMAPIN_STRICT, 1 },
+	};
+	char *addr[ARRAY_SIZE(wishes)];
+
+	for (int i = 0; i < ARRAY_SIZE(wishes); i++) {
+		addr[i] = numapin_alloc(1, wishes[i].bytes, wishes[i].flags, NULL);
+		ASSERT_NE(NULL, addr[i]);
+		EXPECT_EQ(wishes[i].clusters, clusters(addr[i], CLUSTER));
+	}
+	EXPECT_EQ(2, counter(1, "regions"));
+	for (int i = 0; i < ARRAY_SIZE(wishes); i++)
+		EXPECT_EQ(0, free_numa_memory(addr[i], wishes[i].bytes));
+	EXPECT_TRUE(all_freed());
+}
+
 /* Of all sizes, in any order: nobody gets what another has, and all of it zeroed. */
 TEST(small_memory_is_its_owners)
 {

@@ -142,6 +142,24 @@ static inline uint64_t page_flags(uint64_t frame)
 	return read_entries("/proc/kpageflags", frame, &flags, 1) ? flags : 0;
 }
 
+/* How many clusters of one folio each a range has, from its start on, by /proc/kpageflags */
+static inline size_t clusters(const char *addr, size_t bytes)
+{
+	size_t nr = 0, page;
+
+	for (; bytes >= CLUSTER; addr += CLUSTER, bytes -= CLUSTER, nr++) {
+		const uint64_t first = page_frame(addr);
+
+		if (!(page_flags(first) & 1ULL << KPF_COMPOUND_HEAD))
+			break;
+		for (page = 1; page < CLUSTER / PAGE; page++)
+			if (page_frame(addr + page * PAGE) != first + page ||
+			    !(page_flags(first + page) & 1ULL << KPF_COMPOUND_TAIL))
+				return nr;
+	}
+	return nr;
+}
+
 /* A field of smaps, in bytes, of the mapping that holds @addr; -1: none. */
 static inline long smaps_bytes(const void *addr, const char *field)
 {

@@ -110,24 +110,6 @@ TEST_F(region, takes_no_fault_once_populated)
 	EXPECT_EQ(0, faults_to_touch(self->addr, variant->bytes));
 }
 
-/* How many clusters of one folio each a range has, from its start on, by /proc/kpageflags */
-static size_t clusters(const char *addr, size_t bytes)
-{
-	size_t nr = 0, page;
-
-	for (; bytes >= CLUSTER; addr += CLUSTER, bytes -= CLUSTER, nr++) {
-		const uint64_t first = page_frame(addr);
-
-		if (!(page_flags(first) & 1ULL << KPF_COMPOUND_HEAD))
-			break;
-		for (page = 1; page < CLUSTER / PAGE; page++)
-			if (page_frame(addr + page * PAGE) != first + page ||
-			    !(page_flags(first + page) & 1ULL << KPF_COMPOUND_TAIL))
-				return nr;
-	}
-	return nr;
-}
-
 FIXTURE(small) {
 };
 

@@ -15,7 +15,7 @@
 #include "internal.h"
 
 #define SLAB_PAGES	64
-/* The largest allocation, in pages */
+/* The largest allocation, in pages: as many as the module's clusters have */
 #define MOST_PAGES	16
 /* In how many slabs room is looked for, before there is another */
 #define MAX_TRIES	8
@@ -25,6 +25,7 @@
 /**
  * struct slab - a region that allocations share
  * @node: Its node
+ * @clusters: Whether its pages may come 16 at a time, which fork() has copied together
  * @base: Where it is
  * @used: Which of its pages are allocated, a bit for each
  * @stale: Which were, and are not zeroes any more
@@ -34,10 +35,11 @@
  *
  * Lifetime: while a page of it is used, and beyond that at most one of each heap.
  *
- * Lock rules: all but @node, @base and @forks is under the lock of the node's heap.
+ * Lock rules: all but @node, @clusters, @base and @forks is under the lock of the node's heap.
  */
 struct slab {
 	int node;
+	bool clusters;
 	char *base;
 	uint64_t used;
 	uint64_t stale;
@@ -61,6 +63,17 @@ static unsigned long forks;
 static struct heap *heap_of(int node)
 {
 	return &heaps[node % NR_HEAPS];
+}
+
+/* What is a cluster itself, if it may be one, has nobody else's memory copied with it. */
+static bool may_have_clusters(const struct allocation *alloc)
+{
+	return !(alloc->flags & NUMAPIN_NO_HUGE) && alloc->bytes == MOST_PAGES * page_size();
+}
+
+static bool is_fit(const struct slab *slab, const struct allocation *alloc)
+{
+	return slab->node == alloc->node && slab->clusters == may_have_clusters(alloc);
 }
 
 static uint64_t run(unsigned int nr)
@@ -123,7 +136,7 @@ static bool take(struct allocation *alloc)
 	pthread_mutex_lock(&heap->lock);
 	slab = heap->slabs;
 	for (tries = 0; slab && tries < MAX_TRIES; tries++, slab = slab->next) {
-		if (slab->node == alloc->node)
+		if (is_fit(slab, alloc))
 			first = find_room(slab, alloc->bytes / page_size());
 		if (first >= 0) {
 			take_pages(heap, slab, first, alloc);
@@ -143,10 +156,11 @@ static void end(struct slab *slab)
 /* Makes a slab and takes the pages of it. */
 static bool take_new(struct allocation *alloc, enum verdict (*make)(struct allocation *alloc))
 {
+	const bool clusters = may_have_clusters(alloc);
 	struct allocation whole = {
 		.node = alloc->node,
 		.bytes = SLAB_PAGES * page_size(),
-		.flags = alloc->flags | NUMAPIN_NO_HUGE,
+		.flags = alloc->flags | (clusters ? 0 : NUMAPIN_NO_HUGE),
 	};
 	const unsigned long before = __atomic_load_n(&forks, __ATOMIC_RELAXED);
 	struct heap *heap = heap_of(alloc->node);
@@ -160,6 +174,7 @@ static bool take_new(struct allocation *alloc, enum verdict (*make)(struct alloc
 		return false;
 	}
 	slab->node = alloc->node;
+	slab->clusters = clusters;
 	slab->base = whole.addr;
 	slab->forks = before;
 	pthread_mutex_lock(&heap->lock);
