@@ -26,7 +26,7 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 /* Of memory that is allocated in pieces before a round is over */
-#define BATCH_BYTES (16 * MIB)
+#define BATCH_BYTES (64 * MIB)
 #define BATCH_MAX 256
 
 struct way;
@@ -183,6 +183,7 @@ static double write_by_all(void **addrs, size_t nr, size_t bytes)
 
 #define LIBNUMA 0
 #define COLD 5
+#define MEMSET 8
 
 static const struct way ways[] = {
 	[LIBNUMA] = { "libnuma + touch", get_libnuma, numa_free, .touch = true },
@@ -194,7 +195,7 @@ static const struct way ways[] = {
 	{ "numapin warm", get_numapin, put_numapin, .pooled = true, .least = HUGE_PAGE },
 	{ "numapin 4 KiB pages", get_numapin, put_numapin, .flags = NUMAPIN_NO_HUGE },
 	/* The limits of all that clear memory */
-	{ "memset", get_libnuma, numa_free, .touch = true, .write = write_by_one },
+	[MEMSET] = { "memset", get_libnuma, numa_free, .touch = true, .write = write_by_one },
 	{ "memset by all CPUs", get_libnuma, numa_free, .touch = true, .write = write_by_all,
 	  .least = HUGE_PAGE },
 };
@@ -253,6 +254,16 @@ static size_t batch_of(size_t bytes)
 	return !nr ? 1 : nr > BATCH_MAX ? BATCH_MAX : nr;
 }
 
+/* Memory of a way that can be used; or NULL. */
+static void *get_usable(const struct way *way, size_t bytes)
+{
+	void *addr = way->get(way, bytes);
+
+	if (addr && way->touch)
+		touch(addr, bytes);
+	return addr;
+}
+
 /*
  * Once what is not measured: what comes first after other ways, or after a wait, pays
  * for code and tables that are in no cache any more, whichever way it is. Of the size,
@@ -261,13 +272,10 @@ static size_t batch_of(size_t bytes)
 static void warm_up(const struct way *way, size_t size)
 {
 	const size_t bytes = size < HUGE_PAGE ? size : HUGE_PAGE;
-	void *addr = way->get(way, bytes);
+	void *addr = get_usable(way, bytes);
 
-	if (!addr)
-		return;
-	if (way->touch)
-		touch(addr, bytes);
-	way->put(addr, bytes);
+	if (addr)
+		way->put(addr, bytes);
 }
 
 static void keep_most(double *most, double faults)
@@ -292,13 +300,11 @@ static bool measure(int w, int s, int round)
 	faults = page_faults();
 	start = now();
 	for (size_t i = 0; i < nr; i++) {
-		addrs[i] = way->get(way, bytes);
+		addrs[i] = get_usable(way, bytes);
 		if (!addrs[i]) {
 			warn("no %zu KiB of %s", bytes / KIB, way->name);
 			return false;
 		}
-		if (way->touch)
-			touch(addrs[i], bytes);
 	}
 	got = now();
 	late = page_faults();
@@ -462,59 +468,98 @@ static void write_file_of(const char *name, const char *end, const char *head, s
 #define CALLERS_BYTES (64 * MIB)
 #define CALLERS_US 1e6
 
-/* What each caller had in a second, where all can see it */
-static double *had;
+/* How many there are, and whether each has a node of its own */
+static const struct crowd {
+	int callers;
+	bool apart;
+} crowds[] = {
+	{ 1, false }, { 2, false }, { 2, true }, { 4, false }, { 4, true }, { 8, false },
+	{ 8, true },
+};
 
-static void call_for_a_second(const struct way *way, double *mine)
+#define NR_CROWDS ARRAY_SIZE(crowds)
+
+/* The last tells what CPUs have together. */
+static const int callers_ways[] = { LIBNUMA, COLD, MEMSET };
+
+#define NR_CALLERS_WAYS ARRAY_SIZE(callers_ways)
+
+/* Bytes a second, of all callers */
+static double rates[NR_CALLERS_WAYS][NR_CROWDS][MAX_ROUNDS];
+
+/* What callers share: when they are all there, and what each had in a second */
+static struct {
+	pthread_barrier_t ready;
+	double had[MAX_CALLERS];
+} *meeting;
+
+/* What all of them have to do again and again: @there is memory to write, of memset's */
+static void call_once(const struct way *way, void *there)
 {
-	const double start = now();
-	double bytes = 0;
 	void *addr;
 
-	while (now() - start < CALLERS_US) {
-		addr = way->get(way, CALLERS_BYTES);
-		if (!addr)
-			errx(1, "no memory of node %d", node);
-		if (way->touch)
-			touch(addr, CALLERS_BYTES);
-		way->put(addr, CALLERS_BYTES);
-		bytes += CALLERS_BYTES;
+	if (way->write) {
+		way->write(&there, 1, CALLERS_BYTES);
+		return;
 	}
-	*mine = bytes / (now() - start) * 1e6;
+	addr = get_usable(way, CALLERS_BYTES);
+	if (!addr)
+		errx(1, "no memory of node %d", node);
+	way->put(addr, CALLERS_BYTES);
 }
 
-/* The bytes a second of @nr processes that each get memory of a node, and free it */
-static double rate_of(const struct way *way, const int *nodes, int nr)
+static void call_for_a_second(const struct way *way, double *had)
+{
+	void *there = way->write ? get_usable(way, CALLERS_BYTES) : NULL;
+	double start, bytes = 0;
+
+	pthread_barrier_wait(&meeting->ready);
+	start = now();
+	while (now() - start < CALLERS_US) {
+		call_once(way, there);
+		bytes += CALLERS_BYTES;
+	}
+	*had = bytes / (now() - start) * 1e6;
+}
+
+static void start_barrier(int nr)
+{
+	pthread_barrierattr_t attr;
+
+	pthread_barrierattr_init(&attr);
+	pthread_barrierattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	errno = pthread_barrier_init(&meeting->ready, &attr, nr);
+	if (errno)
+		err(1, "pthread_barrier_init");
+	pthread_barrierattr_destroy(&attr);
+}
+
+/* The bytes a second of processes that each get memory of a node, and free it */
+static double rate_of(const struct way *way, const struct crowd *crowd, const int *nodes)
 {
 	double sum = 0;
 	int status;
 
-	for (int i = 0; i < nr; i++) {
+	start_barrier(crowd->callers);
+	for (int i = 0; i < crowd->callers; i++) {
 		const pid_t pid = fork();
 
 		if (pid < 0)
 			err(1, "fork");
 		if (!pid) {
-			node = nodes[i];
-			call_for_a_second(way, &had[i]);
+			if (crowd->apart)
+				node = nodes[i];
+			call_for_a_second(way, &meeting->had[i]);
 			_exit(0);
 		}
 	}
-	for (int i = 0; i < nr; i++)
+	for (int i = 0; i < crowd->callers; i++)
 		if (wait(&status) < 0 || status)
 			errx(1, "a caller ended early");
-	for (int i = 0; i < nr; i++)
-		sum += had[i];
+	pthread_barrier_destroy(&meeting->ready);
+	for (int i = 0; i < crowd->callers; i++)
+		sum += meeting->had[i];
 	return sum;
-}
-
-static double median_rate(const struct way *way, const int *nodes, int nr)
-{
-	double rates[MAX_ROUNDS];
-
-	for (int round = 0; round < rounds; round++)
-		rates[round] = rate_of(way, nodes, nr);
-	return spread_of(rates, rounds).median;
 }
 
 /* Nodes that have a device, up to MAX_CALLERS */
@@ -528,51 +573,65 @@ static int find_nodes(int *nodes)
 	return nr;
 }
 
-static void print_callers(const struct way *way, const int *nodes, int nr, const char *where,
-			  double one, bool json)
+static double median_rate(int way, int crowd)
 {
-	const double rate = nr == 1 ? one : median_rate(way, nodes, nr);
+	return spread_of(rates[way][crowd], rounds).median;
+}
+
+/* How many times one caller's rate a crowd has */
+static double scaling(int way, int crowd)
+{
+	return median_rate(way, crowd) / median_rate(way, 0);
+}
+
+static void print_callers(int way, int c, bool json)
+{
+	const struct crowd *crowd = &crowds[c];
+	const char *name = ways[callers_ways[way]].name;
+	const char *where = crowd->apart ? "as many" : "one node";
+	const double gib = median_rate(way, c) / MIB / 1024;
+	const double most = scaling(NR_CALLERS_WAYS - 1, c);
 
 	if (json)
 		printf("{\"way\": \"%s\", \"callers\": %d, \"nodes\": \"%s\", \"gib\": %.3f}\n",
-		       way->name, nr, where, rate / MIB / 1024);
+		       name, crowd->callers, where, gib);
 	else
-		printf("  %-26s %d on %-9s %6.2f GiB/s  x %.2f\n", way->name, nr, where,
-		       rate / MIB / 1024, rate / one);
+		printf("  %-26s %d on %-9s %6.2f GiB/s  x %.2f  %.2f\n", name, crowd->callers,
+		       where, gib, scaling(way, c), scaling(way, c) / most);
 }
 
 /*
  * Several callers at once, without helpers: then a caller has a CPU and no more,
- * and what they have together tells whether they are in each other's way.
+ * and what they have together tells whether they are in each other's way. In turn,
+ * beside callers that only write: for what the CPUs have together changes.
  */
 static void measure_callers(bool json)
 {
-	static const int chosen[] = { LIBNUMA, COLD };
-	int all[MAX_CALLERS], same[MAX_CALLERS];
 	const long helpers = file_number(HELPERS);
-	const int nr = find_nodes(all);
+	int nodes[MAX_CALLERS];
+	const int nr = find_nodes(nodes);
 
-	had = mmap(NULL, MAX_CALLERS * sizeof(*had), PROT_READ | PROT_WRITE,
-		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (had == MAP_FAILED)
+	meeting = mmap(NULL, sizeof(*meeting), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	if (meeting == MAP_FAILED)
 		err(1, "mmap");
-	for (int i = 0; i < MAX_CALLERS; i++)
-		same[i] = node;
 	set_helpers(0);
-	if (!json)
-		printf("\nCallers at once, each %zu MiB again and again; %d CPUs, no helpers\n",
-		       CALLERS_BYTES / MIB, numa_num_configured_cpus());
-	for (int w = 0; w < ARRAY_SIZE(chosen); w++) {
-		const struct way *way = &ways[chosen[w]];
-		const double one = median_rate(way, same, 1);
-
-		print_callers(way, same, 1, "one node", one, json);
-		for (int callers = 2; callers <= nr; callers *= 2) {
-			print_callers(way, same, callers, "one node", one, json);
-			print_callers(way, all, callers, "as many", one, json);
-		}
+	for (int round = 0; round < rounds; round++) {
+		fprintf(stderr, "\r callers: round %d of %d ", round + 1, rounds);
+		for (int c = 0; c < NR_CROWDS && crowds[c].callers <= nr; c++)
+			for (int w = 0; w < NR_CALLERS_WAYS; w++)
+				rates[w][c][round] = rate_of(&ways[callers_ways[w]], &crowds[c],
+							     nodes);
 	}
+	fprintf(stderr, "\n");
 	set_helpers(helpers);
+	if (!json)
+		printf("\nCallers at once, each %zu MiB again and again; %d CPUs, no helpers:\n"
+		       "together, times one's, and that times memset's\n",
+		       CALLERS_BYTES / MIB, numa_num_configured_cpus());
+	for (int w = 0; w < NR_CALLERS_WAYS; w++)
+		for (int c = 0; c < NR_CROWDS && crowds[c].callers <= nr; c++)
+			print_callers(w, c, json);
 }
 
 static void usage(FILE *to)
