@@ -743,6 +743,47 @@ TEST_F(idle, no_huge_page_to_copy_to)
 	close(fd);
 }
 
+/* A cluster is no huge page: where it cannot be copied, the node is full. */
+TEST_F(idle, no_cluster_to_copy_to)
+{
+	int fd = open_node(1, O_RDWR), zeroes = open("/dev/zero", O_RDONLY), nr;
+	struct outcome outcome = { 0 };
+	long failed, full, no_huge;
+	struct piece pieces[512];
+	int refused = 0;
+	char *addr;
+	pid_t pid;
+
+	ASSERT_EQ(0, alloc_region(fd, CLUSTER, NUMAPIN_ALLOC_PRIVATE, NULL));
+	addr = map_shared(fd, CLUSTER, 0);
+	ASSERT_NE(MAP_FAILED, addr);
+	ASSERT_EQ(1, clusters(addr, CLUSTER));
+	nr = fill(&default_filler, pieces, ARRAY_SIZE(pieces), &outcome);
+	EXPECT_EQ(ENOMEM, outcome.error);
+	failed = counter(1, "failed_copies");
+	full = counter(1, "failures/node_full");
+	no_huge = counter(1, "failures/no_huge_page");
+	/* The kernel may have found some memory yet. */
+	for (int round = 0; round < 30; round++) {
+		pid = fork();
+		if (!pid)
+			pause();
+		if (read(zeroes, addr, PAGE) < 0) {
+			EXPECT_EQ(EFAULT, errno);
+			refused++;
+		}
+		EXPECT_TRUE(dies_promptly(pid));
+	}
+	EXPECT_LT(0, refused);
+	EXPECT_EQ(failed + refused, counter(1, "failed_copies"));
+	EXPECT_EQ(full + refused, counter(1, "failures/node_full"));
+	EXPECT_EQ(no_huge, counter(1, "failures/no_huge_page"));
+	while (nr)
+		give_by_close(&pieces[--nr]);
+	munmap(addr, CLUSTER);
+	close(fd);
+}
+
 /* All work of reclaim and compaction for allocations that there ever was */
 static long reclaim_work(void)
 {
