@@ -8,8 +8,10 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
+#include <linux/overflow.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 
 #include "numapin.h"
@@ -142,6 +144,66 @@ static struct folio *try_alloc(int nid, unsigned int order, gfp_t gfp)
 	return NULL;
 }
 
+static void free_each(struct page **pages, unsigned int nr)
+{
+	while (nr--)
+		__free_page(pages[nr]);
+}
+
+/* All of them or none */
+static bool alloc_each(struct page **pages, unsigned int nr, gfp_t gfp)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		pages[i] = fatal_signal_pending(current) ? NULL :
+							   alloc_page(gfp);
+		if (!pages[i]) {
+			free_each(pages, i);
+			return false;
+		}
+		cond_resched();
+	}
+	return true;
+}
+
+/*
+ * As kvmalloc(), and for kvfree(); but where this fails, what it had is free again
+ * at once. Since 6.18 vmalloc() leaves that to a work (defer_vm_area_cleanup()): until
+ * then the caller's memory cgroup is charged for it, and is still at its limit for
+ * whoever is next, whose allocation may be an OOM kill.
+ */
+static void *alloc_kernel(size_t bytes, gfp_t gfp)
+{
+	unsigned int nr = DIV_ROUND_UP(bytes, PAGE_SIZE);
+	struct page **pages;
+	void *addr;
+
+	if (bytes <= PAGE_SIZE)
+		return kmalloc(bytes, gfp);
+	if (bytes > INT_MAX)
+		return NULL;
+	addr = kmalloc(bytes, gfp & ~__GFP_DIRECT_RECLAIM);
+	if (addr)
+		return addr;
+	/* A pointer for each page: this comes to an end. */
+	pages = alloc_kernel(nr * sizeof(*pages), gfp);
+	if (!pages)
+		return NULL;
+	if (!alloc_each(pages, nr, gfp))
+		goto err_list;
+	addr = vmap(pages, nr, VM_MAP | VM_MAP_PUT_PAGES, PAGE_KERNEL);
+	if (!addr)
+		goto err_pages;
+	return addr;
+
+err_pages:
+	free_each(pages, nr);
+err_list:
+	kvfree(pages);
+	return NULL;
+}
+
 /*
  * Whether the caller's memory cgroup is what keeps @bytes from him. They are not
  * asked of the node: there others may have been quicker. Where nobody can have
@@ -151,9 +213,10 @@ static bool cgroup_refuses(size_t bytes)
 {
 	void *charged, *uncharged = NULL;
 
-	charged = kvmalloc(bytes, NUMAPIN_TABLE_GFP);
+	charged = alloc_kernel(bytes, NUMAPIN_TABLE_GFP);
 	if (!charged)
-		uncharged = kvmalloc(bytes, NUMAPIN_TABLE_GFP & ~__GFP_ACCOUNT);
+		uncharged = alloc_kernel(bytes,
+					 NUMAPIN_TABLE_GFP & ~__GFP_ACCOUNT);
 	kvfree(charged);
 	kvfree(uncharged);
 	return uncharged;
@@ -270,7 +333,8 @@ struct folio *numapin_folio_alloc(struct numapin_request *req,
  */
 void *numapin_table_alloc(unsigned long nr, struct numapin_request *req)
 {
-	void *table = kvcalloc(nr, sizeof(void *), NUMAPIN_TABLE_GFP);
+	void *table = alloc_kernel(array_size(nr, sizeof(void *)),
+				   NUMAPIN_TABLE_GFP | __GFP_ZERO);
 
 	if (!table)
 		numapin_refuse(req, -ENOMEM,

@@ -502,7 +502,7 @@ static int add_folios(struct numapin_node *node, unsigned long nr)
 	rc = start_zeroing(node);
 	if (rc)
 		return rc;
-	folios = kvcalloc(nr, sizeof(*folios), NUMAPIN_TABLE_GFP);
+	folios = numapin_table_alloc(nr, &req);
 	if (!folios)
 		return -ENOMEM;
 	rc = alloc_folios(node, folios, nr);

@@ -3,6 +3,7 @@
  * What cannot be had is an error that says why, nobody is killed for it, and
  * nothing is left behind. (A node that is full: see exhaustion.c.)
  */
+#include <sched.h>
 #include <sys/wait.h>
 
 #include "harness.h"
@@ -87,6 +88,42 @@ TEST_F(node, memory_cgroup)
 	EXPECT_EQ(NUMAPIN_CAUSE_CGROUP, reply.out_cause);
 	EXPECT_EQ(0, alloc_in_cgroup("memory", "memory.max", "64M", 32 * MIB, &reply));
 	EXPECT_EQ(failures + 2, counter(1, "failures/cgroup"));
+}
+
+/*
+ * What a table had of it when it was refused is the cgroup's again at once, or the next
+ * page that anybody there asks for might be an OOM kill.
+ */
+TEST_F(node, memory_cgroup_has_all_back)
+{
+	const size_t bytes = 1024 * MIB, table = bytes / PAGE * sizeof(void *);
+	const struct sched_param first = { .sched_priority = 1 };
+	struct numapin_alloc reply;
+	struct worker child;
+	char max[32];
+	long before;
+
+	ASSERT_TRUE(worker_fork(&child));
+	if (!child.pid) {
+		/* The kernel's workers have to wait till it is over. */
+		CHILD_EXPECT(!numa_run_on_node(1));
+		CHILD_EXPECT(!sched_setscheduler(0, SCHED_FIFO, &first));
+		CHILD_EXPECT(cgroup_enter("memory", "memory.max", "max"));
+		for (int round = 0; round < 20; round++) {
+			before = cgroup_number("memory.current");
+			snprintf(max, sizeof(max), "%zu", before + table / 4 * 3);
+			CHILD_EXPECT(write_file(CGROUP "/memory.max", max));
+			CHILD_EXPECT(alloc_region(self->fd, bytes, NUMAPIN_ALLOC_NO_HUGE, &reply) ==
+				     ENOMEM);
+			/* But for what each CPU has ready */
+			CHILD_EXPECT(cgroup_number("memory.current") < before + table / 3);
+			CHILD_EXPECT(write_file(CGROUP "/memory.max", "max"));
+			CHILD_EXPECT(reply.out_cause == NUMAPIN_CAUSE_CGROUP);
+		}
+		_exit(0);
+	}
+	EXPECT_EQ(0, worker_wait(&child));
+	EXPECT_EQ(0, rmdir(CGROUP));
 }
 
 TEST_F(node, cpuset)
