@@ -181,6 +181,7 @@ static void *alloc_kernel(size_t bytes, gfp_t gfp)
 
 	if (bytes <= PAGE_SIZE)
 		return kmalloc(bytes, gfp);
+	/* What the table of 1 TiB takes, on 4 KiB pages, nobody is given. */
 	if (bytes > INT_MAX)
 		return NULL;
 	addr = kmalloc(bytes, gfp & ~__GFP_DIRECT_RECLAIM);
@@ -333,12 +334,12 @@ struct folio *numapin_folio_alloc(struct numapin_request *req,
  */
 void *numapin_table_alloc(unsigned long nr, struct numapin_request *req)
 {
-	void *table = alloc_kernel(array_size(nr, sizeof(void *)),
-				   NUMAPIN_TABLE_GFP | __GFP_ZERO);
+	const size_t bytes = array_size(nr, sizeof(void *));
+	void *table = alloc_kernel(bytes, NUMAPIN_TABLE_GFP | __GFP_ZERO);
 
 	if (!table)
 		numapin_refuse(req, -ENOMEM,
-			       cgroup_refuses(nr * sizeof(void *)) ?
+			       cgroup_refuses(bytes) ?
 				       NUMAPIN_CAUSE_CGROUP :
 				       NUMAPIN_CAUSE_BOOKKEEPING, 0);
 	return table;

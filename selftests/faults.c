@@ -770,6 +770,33 @@ TEST_F(injection, helpers)
 	EXPECT_GT(FAILURES, left);
 }
 
+/* A table that is not to be had in one piece is had in pages, and goes with its region. */
+TEST_F(injection, table_in_pages)
+{
+	const size_t bytes = 32 * MIB, table = bytes / PAGE * sizeof(void *);
+	int make_it_fail = open("/proc/self/make-it-fail", O_WRONLY | O_CLOEXEC);
+	int fd = open_node(1, O_RDWR), error;
+	char *addr;
+
+	ASSERT_LE(0, make_it_fail);
+	ASSERT_EQ(0, module_mapped());
+	ASSERT_TRUE(prepare_injection("fail_page_alloc", module_code()));
+	ASSERT_TRUE(set_injection("fail_page_alloc", "min-order", 1));
+	ASSERT_TRUE(fail_after("fail_page_alloc", 0, make_it_fail));
+	error = alloc_region(fd, bytes, NUMAPIN_ALLOC_NO_HUGE, NULL);
+	EXPECT_LT(0, end_failing("fail_page_alloc", make_it_fail));
+	ASSERT_EQ(0, error);
+	EXPECT_LE(table, module_mapped());
+	addr = map_shared(fd, bytes, 0);
+	ASSERT_NE(MAP_FAILED, addr);
+	EXPECT_TRUE(all_zero(addr, bytes));
+	EXPECT_EQ(0, pages_elsewhere(addr, bytes, 1));
+	munmap(addr, bytes);
+	close(fd);
+	EXPECT_EQ(0, module_mapped());
+	close(make_it_fail);
+}
+
 /* A file's bytes, to be freed */
 static void *contents_of(const char *path, size_t *bytes)
 {

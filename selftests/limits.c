@@ -241,11 +241,14 @@ TEST_F(limit, memlock_holds_what_lingers)
 	close(ends[1]);
 }
 
-/* Bytes of memory for the kernel's own use that this process's cgroup is charged */
+/*
+ * Bytes of memory for the kernel's own use that this process's cgroup is charged; and of
+ * what the module has mapped, which the cgroup counts with the regions' pages
+ */
 static long bookkeeping(void)
 {
 	return named_number(CGROUP "/memory.stat", "slab") +
-	       named_number(CGROUP "/memory.stat", "vmalloc");
+	       named_number(CGROUP "/memory.stat", "vmalloc") + module_mapped();
 }
 
 /*

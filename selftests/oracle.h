@@ -333,6 +333,21 @@ static inline long named_number(const char *path, const char *name)
 	return found;
 }
 
+/* Bytes that the module has mapped for itself, of pages that are no vmalloc()'s; -1: unknown. */
+static inline long module_mapped(void)
+{
+	FILE *file = fopen("/proc/vmallocinfo", "r");
+	char line[256];
+	long bytes, sum = file ? 0 : -1;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (strstr(line, " [numapin] ") && sscanf(line, "%*s %ld", &bytes) == 1)
+			sum += bytes;
+	if (file)
+		fclose(file);
+	return sum;
+}
+
 /* Bytes that a node has free, but for those that only movable pages may have (CMA). */
 static inline long long node_free(int node)
 {
